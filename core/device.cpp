@@ -1,0 +1,74 @@
+#include "core/device.h"
+
+#include <charconv>
+#include <malloc.h>
+
+#include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
+#include <fmt/format.h>
+#include <opencv2/core/utility.hpp>
+
+#include "core/error.h"
+
+namespace lpnsr {
+
+c10::Device parse_device(std::string_view text) {
+  if (text == "cpu") return c10::kCPU;
+  int index = -1;
+  const bool numbered = text.starts_with("cuda:");
+  if (numbered) {
+    const auto [end, code] = std::from_chars(text.data() + 5, text.data() + text.size(), index);
+    if (code != std::errc() || end != text.data() + text.size() || index < 0 || index > 127) index = -1;
+  }
+  if (text != "cuda" && index < 0) {
+    throw UsageError(fmt::format("device '{}': must be cpu, cuda or cuda:N{}", text, did_you_mean(text, {"cpu", "cuda"})));
+  }
+#ifdef LPNSR_CUDA
+  const auto count = static_cast<int>(torch::cuda::device_count());
+  if (count == 0) throw Error(fmt::format("device '{}': this machine has no GPU that CUDA can use", text));
+  if (index >= count) throw Error(fmt::format("device '{}': this machine has {} GPU(s), cuda:0 to cuda:{}", text, count, count - 1));
+  return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
+#else
+  throw Error(fmt::format("device '{}': this program was built for the CPU alone; tools/setup --cuda makes the GPU build", text));
+#endif
+}
+
+c10::ScalarType parse_precision(std::string_view text) {
+  if (text == "fp32") return c10::kFloat;
+  if (text == "bf16") return c10::kBFloat16;
+  if (text == "fp16") return c10::kHalf;
+  throw UsageError(fmt::format("precision '{}': must be fp32, bf16 or fp16{}", text, did_you_mean(text, {"fp32", "bf16", "fp16"})));
+}
+
+void set_threads(int64_t threads) {
+  if (threads < 0 || threads > 4096) throw UsageError(fmt::format("threads: must lie in [0, 4096] (0: all cores), got {}", threads));
+  if (threads == 0) return;
+  at::set_num_threads(static_cast<int>(threads));
+  cv::setNumThreads(static_cast<int>(threads));
+}
+
+void keep_allocator_memory() {
+  constexpr int kGigabyte = 1 << 30, kHeapLimit = 32 << 20;
+  if (mallopt(M_MMAP_THRESHOLD, kGigabyte) == 0) mallopt(M_MMAP_THRESHOLD, kHeapLimit);  // older glibc takes no more
+  mallopt(M_TRIM_THRESHOLD, -1);                                                         // never give back
+  mallopt(M_TOP_PAD, 64 << 20);                                                          // grow in large steps
+}
+
+AutocastScope::AutocastScope(c10::Device device, c10::ScalarType precision) : device_(device.type()), active_(precision != c10::kFloat) {
+  if (!active_) return;
+  previous_enabled_ = at::autocast::is_autocast_enabled(device_);
+  previous_type_ = at::autocast::get_autocast_dtype(device_);
+  at::autocast::set_autocast_dtype(device_, precision);
+  at::autocast::set_autocast_enabled(device_, true);
+  at::autocast::increment_nesting();
+}
+
+AutocastScope::~AutocastScope() {
+  if (!active_) return;
+  // The cache holds converted weights, which must not outlive a change of the weights.
+  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+  at::autocast::set_autocast_enabled(device_, previous_enabled_);
+  at::autocast::set_autocast_dtype(device_, previous_type_);
+}
+
+}  // namespace lpnsr

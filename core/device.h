@@ -1,0 +1,36 @@
+#pragma once
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace lpnsr {
+
+// "cpu", "cuda" or "cuda:N". Throws UsageError for anything else and Error where this build or machine has no such device.
+c10::Device parse_device(std::string_view text);
+// "fp32", "bf16" or "fp16".
+c10::ScalarType parse_precision(std::string_view text);
+// 0 leaves LibTorch's choice (all cores).
+void set_threads(int64_t threads);
+
+// Tells glibc to keep freed memory instead of returning each large block to the system: a third of the decoder's time otherwise. Call first in main.
+void keep_allocator_memory();
+
+// Runs convolutions and matrix products of its scope in `precision` (autocast); no effect for fp32.
+class AutocastScope {
+ public:
+  AutocastScope(c10::Device device, c10::ScalarType precision);
+  ~AutocastScope();
+  AutocastScope(const AutocastScope&) = delete;
+  AutocastScope& operator=(const AutocastScope&) = delete;
+
+ private:
+  c10::DeviceType device_;
+  bool active_ = false;
+  bool previous_enabled_ = false;
+  c10::ScalarType previous_type_ = c10::ScalarType::Float;
+};
+
+}  // namespace lpnsr

@@ -1,0 +1,244 @@
+#include "core/files.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+
+namespace lpnsr {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string reason(int code) { return std::strerror(code); }
+
+// A stream buffer over a file descriptor that remembers why a write failed, which std::ofstream does not.
+class DescriptorBuffer final : public std::streambuf {
+ public:
+  explicit DescriptorBuffer(int descriptor) : descriptor_(descriptor), space_(size_t{1} << 20) {
+    setp(space_.data(), space_.data() + space_.size());
+  }
+  int error() const { return error_; }
+
+ protected:
+  int_type overflow(int_type character) override {
+    if (sync() != 0) return traits_type::eof();
+    if (!traits_type::eq_int_type(character, traits_type::eof())) sputc(traits_type::to_char_type(character));
+    return traits_type::not_eof(character);
+  }
+
+  int sync() override {
+    const char* next = pbase();
+    while (next < pptr() && error_ == 0) {
+      const ssize_t count = ::write(descriptor_, next, static_cast<size_t>(pptr() - next));
+      if (count >= 0) {
+        next += count;
+        written_ += count;
+      } else if (errno != EINTR) {
+        error_ = errno;
+      }
+    }
+    setp(space_.data(), space_.data() + space_.size());
+    return error_ == 0 ? 0 : -1;
+  }
+
+  // tellp() alone: writers want to know how far they are.
+  pos_type seekoff(off_type offset, std::ios_base::seekdir from, std::ios_base::openmode /*which*/) override {
+    return offset == 0 && from == std::ios_base::cur ? pos_type(written_ + (pptr() - pbase())) : pos_type(off_type(-1));
+  }
+
+ private:
+  int descriptor_, error_ = 0;
+  off_type written_ = 0;
+  std::vector<char> space_;
+};
+
+class Descriptor {
+ public:
+  Descriptor(const fs::path& path, int flags) : value_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return value_; }
+  bool open() const { return value_ >= 0; }
+  // Network file systems report a full disk here.
+  int close() {
+    const int status = ::close(std::exchange(value_, -1));
+    return status == 0 ? 0 : errno;
+  }
+
+ private:
+  int value_;
+};
+
+[[noreturn]] void refuse_to_write(const fs::path& path, const std::string& why) {
+  throw Error(fmt::format("{}: cannot be written: {}", path.string(), why));
+}
+
+// Calls `write` on a stream over the descriptor; 0 or the code of what went wrong.
+int write_through(int descriptor, const std::function<void(std::ostream&)>& write) {
+  DescriptorBuffer buffer(descriptor);
+  std::ostream stream(&buffer);
+  write(stream);
+  stream.flush();
+  return stream.good() ? 0 : buffer.error() != 0 ? buffer.error() : EIO;
+}
+
+// Devices and pipes (/dev/null, /dev/stdout) are written into: renaming over them would replace them.
+void write_in_place(const fs::path& path, const std::function<void(std::ostream&)>& write) {
+  Descriptor file(path, O_WRONLY);
+  if (!file.open()) refuse_to_write(path, reason(errno));
+  if (const int code = write_through(file.get(), write); code != 0) refuse_to_write(path, reason(code));
+}
+
+constexpr std::string_view kPartial = ".partial";
+
+class TemporaryName {
+ public:
+  explicit TemporaryName(const fs::path& target) {
+    static std::atomic<int> counter{0};
+    path_ = target.parent_path() / fmt::format(".{}.{}-{}{}", target.filename().string(), ::getpid(), counter++, kPartial);
+  }
+  ~TemporaryName() {
+    if (!kept_) ::unlink(path_.c_str());
+  }
+  TemporaryName(const TemporaryName&) = delete;
+  TemporaryName& operator=(const TemporaryName&) = delete;
+  const fs::path& path() const { return path_; }
+  bool rename_to(const fs::path& target) { return kept_ = ::rename(path_.c_str(), target.c_str()) == 0; }
+
+ private:
+  fs::path path_;
+  bool kept_ = false;
+};
+
+bool has_image_extension(const fs::path& path) {
+  static constexpr std::array<std::string_view, 7> kExtensions = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"};
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+}
+
+using FolderIdentity = std::pair<dev_t, ino_t>;
+
+// `ancestors` holds the folders that lead here: a link back to one of them would go round for ever.
+void collect_images(const fs::path& folder, bool recursive, std::vector<FolderIdentity>& ancestors, std::vector<fs::path>& images) {
+  struct stat status {};
+  if (::stat(folder.c_str(), &status) != 0) throw Error(fmt::format("{}: cannot be read: {}", folder.string(), reason(errno)));
+  const FolderIdentity identity{status.st_dev, status.st_ino};
+  if (std::find(ancestors.begin(), ancestors.end(), identity) != ancestors.end()) return;
+  ancestors.push_back(identity);
+  std::error_code code;
+  fs::directory_iterator entry(folder, code);
+  for (; !code && entry != fs::directory_iterator(); entry.increment(code)) {
+    std::error_code ignored;
+    const fs::file_type type = entry->status(ignored).type();
+    if (type == fs::file_type::directory) {
+      if (recursive) collect_images(entry->path(), recursive, ancestors, images);
+    } else if ((type == fs::file_type::regular || type == fs::file_type::not_found) && has_image_extension(entry->path())) {
+      images.push_back(entry->path());  // a broken link too: its reader says so, instead of nobody
+    }
+  }
+  if (code) throw Error(fmt::format("{}: cannot be read: {}", folder.string(), code.message()));
+  ancestors.pop_back();
+}
+
+}  // namespace
+
+void write_file_atomically(const fs::path& path, const std::function<void(std::ostream&)>& write) {
+  std::error_code ignored;
+  const fs::file_type type = fs::status(path, ignored).type();
+  if (type == fs::file_type::directory) refuse_to_write(path, "it is a folder");
+  if (type == fs::file_type::character || type == fs::file_type::fifo || type == fs::file_type::block) return write_in_place(path, write);
+
+  const fs::path target = type == fs::file_type::regular ? fs::canonical(path, ignored) : path;  // the file behind a link, not the link
+  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  TemporaryName temporary(target);
+  Descriptor file(temporary.path(), O_WRONLY | O_CREAT | O_EXCL);
+  if (!file.open()) refuse_to_write(path, errno == ENOENT ? fmt::format("there is no folder '{}'", folder.string()) : reason(errno));
+  int code = write_through(file.get(), write);
+  if (code == 0 && ::fsync(file.get()) != 0) code = errno;
+  if (code == 0) code = file.close();
+  if (code == 0 && !temporary.rename_to(target)) code = errno;
+  if (code != 0) refuse_to_write(path, reason(code));
+  // The new name itself must survive a power failure. Not every file system can promise that for a folder, so failure is no fault.
+  const Descriptor parent(folder, O_RDONLY | O_DIRECTORY);
+  if (parent.open()) ::fsync(parent.get());
+}
+
+void write_file_atomically(const fs::path& path, std::string_view bytes) {
+  write_file_atomically(path, [&](std::ostream& stream) { stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size())); });
+}
+
+void remove_partial_files(const fs::path& folder) {
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(folder, code)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with('.') && name.ends_with(kPartial)) fs::remove(entry.path(), code);
+  }
+}
+
+std::string read_file(const fs::path& path) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) throw Error(fmt::format("{}: is a folder, not a file", path.string()));
+  const Descriptor file(path, O_RDONLY);
+  if (!file.open()) throw Error(fmt::format("{}: cannot be read: {}", path.string(), reason(errno)));
+  struct stat status {};
+  std::string bytes(::fstat(file.get(), &status) == 0 && status.st_size > 0 ? static_cast<size_t>(status.st_size) + 1 : size_t{1} << 16,
+                    '\0');
+  size_t filled = 0;
+  while (true) {  // until the end, whatever size the system stated: pipes and /proc state 0
+    const ssize_t count = ::read(file.get(), bytes.data() + filled, bytes.size() - filled);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw Error(fmt::format("{}: cannot be read: {}", path.string(), reason(errno)));
+    if (count == 0) break;
+    filled += static_cast<size_t>(count);
+    if (filled == bytes.size()) bytes.resize(2 * bytes.size());
+  }
+  bytes.resize(filled);
+  return bytes;
+}
+
+void make_output_folder(const fs::path& path) {
+  if (path.empty()) throw Error("the output folder's name is empty");
+  std::error_code code;
+  fs::path existing = path;  // the deepest part that is there already
+  while (existing.has_relative_path() && fs::symlink_status(existing, code).type() == fs::file_type::not_found)
+    existing = existing.parent_path();
+  if (!existing.empty() && fs::exists(existing, code) && !fs::is_directory(existing, code)) {
+    throw Error(fmt::format("{}: cannot be the output folder: '{}' is a file", path.string(), existing.string()));
+  }
+  code.clear();
+  fs::create_directories(path, code);
+  if (code) throw Error(fmt::format("{}: the output folder cannot be created: {}", path.string(), code.message()));
+  if (::faccessat(AT_FDCWD, path.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
+    throw Error(fmt::format("{}: the output folder cannot be written to: {}", path.string(), reason(errno)));
+}
+
+std::vector<fs::path> list_images(const fs::path& folder, bool recursive) {
+  std::error_code code;
+  const fs::file_status status = fs::status(folder, code);
+  if (!fs::exists(status)) {
+    throw Error(
+        fmt::format("{}: {}", folder.string(), code && code.value() != ENOENT ? code.message() : "there is no such file or folder"));
+  }
+  if (!fs::is_directory(status)) return {folder};
+  std::vector<fs::path> images;
+  std::vector<FolderIdentity> ancestors;
+  collect_images(folder, recursive, ancestors, images);
+  std::sort(images.begin(), images.end());
+  return images;
+}
+
+}  // namespace lpnsr

@@ -1,0 +1,29 @@
+#pragma once
+// Files that are either complete under their final name or not there at all.
+#include <filesystem>
+#include <functional>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lpnsr {
+
+// Writes to a temporary name beside `path`, flushes to disk and renames. Throws Error (disk full, no permission) that names the path; the
+// temporary file is removed then and an earlier file under `path` is kept.
+void write_file_atomically(const std::filesystem::path& path, const std::function<void(std::ostream&)>& write);
+void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
+
+// Removes the temporary files that killed writers left in `folder`; only for a folder that nobody else writes to.
+void remove_partial_files(const std::filesystem::path& folder);
+
+std::string read_file(const std::filesystem::path& path);  // throws Error that names the path
+
+// Creates the folder and its parents. Throws Error that says why it cannot be written to.
+void make_output_folder(const std::filesystem::path& path);
+
+// Files below `folder` (or `folder` itself, a file) whose extension is that of an image, sorted by path; `recursive` looks into
+// sub-folders. Throws Error where it does not exist.
+std::vector<std::filesystem::path> list_images(const std::filesystem::path& folder, bool recursive);
+
+}  // namespace lpnsr

@@ -1,0 +1,18 @@
+#pragma once
+// Activation checkpointing: nothing of what `compute` makes is kept for the backward pass, which runs it a second time instead.
+#include <functional>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace lpnsr {
+
+using TensorFunction = std::function<at::Tensor(const std::vector<at::Tensor>& inputs)>;
+
+// compute(inputs) with the gradients of `inputs` and of `parameters`: every tensor inside `compute` that needs a gradient has to be in one
+// of the two lists. `draws` says that `compute` uses the default random generator (dropout), which the second run then finds in the same
+// state. Autocast is as it was in the first run. Where no gradient is wanted this is just compute(inputs). No second derivatives.
+at::Tensor checkpoint(const TensorFunction& compute, const std::vector<at::Tensor>& inputs, const std::vector<at::Tensor>& parameters,
+                      bool draws = false);
+
+}  // namespace lpnsr

@@ -1,0 +1,42 @@
+#pragma once
+// The image operations around the chain (goldens/diffusion ops_*): padding, patches with Gaussian blending, colour fixes.
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace lpnsr {
+
+enum class Mirror { repeat_edge, skip_edge };  // cba|abc or cb|abc
+// Source index of each of `target` >= length positions when a row of `length` pixels is continued by mirroring at its ends, as often as it
+// takes.
+std::vector<int64_t> mirrored_indices(int64_t length, int64_t target, Mirror mirror);
+// Continues [..,H,W] at the bottom and right to `height` x `width`. Any size from 1x1.
+at::Tensor pad_mirrored(const at::Tensor& image, int64_t height, int64_t width, Mirror mirror);
+int64_t round_up(int64_t length, int64_t multiple);
+
+// Bottom and right: first to a multiple, repeating the edge pixel (cba|abc), then to a power of two not repeating it (cb|abc), as far as
+// asked. Any size from 1x1: where a side is shorter than its padding the reflection goes back and forth.
+at::Tensor pad_for_restoring(const at::Tensor& image, int64_t multiple, bool power_of_two);
+
+std::vector<int64_t> patch_starts(int64_t length, int64_t patch,
+                                  int64_t stride);  // 0, stride, …, the last moved back to fit, no duplicates
+std::vector<double> gaussian_window(int64_t size);  // goldens/diffusion, 17
+// Cuts `image` [N,C,H,W], calls `work` on each patch row by row, blends the results (scaled by `scale`) in float64: [N,C',sH,sW].
+at::Tensor blend_patches(const at::Tensor& image, int64_t patch, int64_t stride, int64_t scale,
+                         const std::function<at::Tensor(const at::Tensor&)>& work);
+
+// Low-pass [1 2 1] x [1 2 1] / 16 with its taps `radius` pixels apart and the edge replicated.
+at::Tensor wavelet_blur(const at::Tensor& image, int64_t radius);
+struct Wavelets {
+  at::Tensor high, low;
+};
+// À-trous decomposition with radii 1, 2, 4, …: the sum of the detail bands and what remains.
+Wavelets wavelet_decomposition(const at::Tensor& image, int64_t levels = 5);
+// high(content) + low(style), not clamped; both [N,3,H,W].
+at::Tensor wavelet_color_fix(const at::Tensor& content, const at::Tensor& style);
+// Gives each channel of `content` the mean and deviation of `style`'s (unbiased variance + 1e-5 under the root, as StableSR and InvSR).
+at::Tensor adain_color_fix(const at::Tensor& content, const at::Tensor& style);
+
+}  // namespace lpnsr

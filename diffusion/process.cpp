@@ -1,0 +1,68 @@
+#include "diffusion/process.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+
+namespace lpnsr {
+namespace {
+
+// table[t] as [N,1,1,1] of the type and device of `like`. The look-up happens where t lies, so that a t on the CPU costs no
+// synchronisation.
+at::Tensor at_steps(const std::vector<double>& table, const at::Tensor& t, const at::Tensor& like) {
+  std::vector<int64_t> shape(static_cast<size_t>(like.dim()), 1);
+  shape[0] = t.numel();
+  const auto values = torch::tensor(table, torch::kFloat64).to(t.device(), like.scalar_type());
+  return values.index_select(0, t.flatten()).to(like.device()).reshape(shape);
+}
+
+size_t checked(const NoiseSchedule& schedule, int64_t t, int64_t first = 0) {
+  if (t < first || t >= schedule.steps()) {
+    throw UsageError(fmt::format("step index {} is outside {}..{} of this schedule", t, first, schedule.steps() - 1));
+  }
+  return static_cast<size_t>(t);
+}
+
+}  // namespace
+
+at::Tensor ResidualShift::q_sample(const at::Tensor& x0, const at::Tensor& y, const at::Tensor& t, const at::Tensor& noise) const {
+  return x0 + at_steps(schedule_.eta, t, x0) * (y - x0) + at_steps(schedule_.sqrt_eta, t, x0) * schedule_.kappa * noise;
+}
+
+at::Tensor ResidualShift::prior_sample(const at::Tensor& y, const at::Tensor& noise, int64_t t) const {
+  return y + schedule_.kappa * schedule_.sqrt_eta[checked(schedule_, t)] * noise;
+}
+
+at::Tensor ResidualShift::posterior_mean(const at::Tensor& x_t, const at::Tensor& x0, const at::Tensor& t) const {
+  return at_steps(schedule_.posterior_coef_xt, t, x_t) * x_t + at_steps(schedule_.posterior_coef_x0, t, x_t) * x0;
+}
+
+at::Tensor ResidualShift::posterior_mean(const at::Tensor& x_t, const at::Tensor& x0, int64_t t) const {
+  const size_t i = checked(schedule_, t);
+  return schedule_.posterior_coef_xt[i] * x_t + schedule_.posterior_coef_x0[i] * x0;
+}
+
+double ResidualShift::posterior_deviation(int64_t t) const { return std::sqrt(schedule_.posterior_variance[checked(schedule_, t)]); }
+
+at::Tensor ResidualShift::scale_input(const at::Tensor& x_t, const at::Tensor& t) const {
+  return x_t / (at_steps(schedule_.eta, t, x_t) * (schedule_.kappa * schedule_.kappa) + 1.0).sqrt();
+}
+
+at::Tensor ResidualShift::scale_input(const at::Tensor& x_t, int64_t t) const {
+  const double eta = schedule_.eta[checked(schedule_, t)], kappa2 = schedule_.kappa * schedule_.kappa;
+  if (x_t.scalar_type() == torch::kFloat64) return x_t / std::sqrt(kappa2 * eta + 1.0);
+  return x_t / std::sqrt(static_cast<float>(eta) * static_cast<float>(kappa2) + 1.0F);
+}
+
+at::Tensor ResidualShift::eps_from_xstart(const at::Tensor& x_t, const at::Tensor& x0, const at::Tensor& y, const at::Tensor& t) const {
+  return (x_t - x0 - at_steps(schedule_.eta, t, x_t) * (y - x0)) / (at_steps(schedule_.sqrt_eta, t, x_t) * schedule_.kappa);
+}
+
+at::Tensor ResidualShift::optimal_noise(const at::Tensor& x0, const at::Tensor& y, const at::Tensor& posterior_mean, int64_t t) const {
+  const double eta = schedule_.eta_prev[checked(schedule_, t, 1)];
+  return ((1.0 - eta) * x0 + eta * y - posterior_mean) / posterior_deviation(t);
+}
+
+}  // namespace lpnsr

@@ -1,0 +1,37 @@
+#pragma once
+// Forward and reverse process on latents [N,C,H,W]; t is one index per batch element or one for all. Coefficients are float64 cast to the
+// tensor's type.
+#include <ATen/core/Tensor.h>
+
+#include "diffusion/schedule.h"
+
+namespace lpnsr {
+
+class ResidualShift {
+ public:
+  explicit ResidualShift(NoiseSchedule schedule) : schedule_(std::move(schedule)) {}
+  const NoiseSchedule& schedule() const { return schedule_; }
+  int64_t steps() const { return schedule_.steps(); }
+
+  // Eq. 2: x0 + eta_t (y - x0) + kappa sqrt(eta_t) noise. `t`: int64 [N].
+  at::Tensor q_sample(const at::Tensor& x0, const at::Tensor& y, const at::Tensor& t, const at::Tensor& noise) const;
+  // Eq. 3: y + kappa sqrt(eta_t) noise, the start of the reverse chain at index t.
+  at::Tensor prior_sample(const at::Tensor& y, const at::Tensor& noise, int64_t t) const;
+  // Eq. 5 (tensor t or one index).
+  at::Tensor posterior_mean(const at::Tensor& x_t, const at::Tensor& x0, const at::Tensor& t) const;
+  at::Tensor posterior_mean(const at::Tensor& x_t, const at::Tensor& x0, int64_t t) const;
+  // sqrt of Eq. 6; 0 at index 0.
+  double posterior_deviation(int64_t t) const;
+  // What the denoiser is given: x_t / sqrt(kappa^2 eta_t + 1), the root in float32 as published.
+  at::Tensor scale_input(const at::Tensor& x_t, const at::Tensor& t) const;
+  at::Tensor scale_input(const at::Tensor& x_t, int64_t t) const;
+  // (x_t - x0 - eta (y - x0)) / (kappa sqrt(eta)).
+  at::Tensor eps_from_xstart(const at::Tensor& x_t, const at::Tensor& x0, const at::Tensor& y, const at::Tensor& t) const;
+  // Eq. 9 and 20, the noise that puts x_{t-1} on the marginal's mean at x0: ((1 - eta_{t-1}) x0 + eta_{t-1} y - mu) / sqrt(Sigma); t >= 1.
+  at::Tensor optimal_noise(const at::Tensor& x0, const at::Tensor& y, const at::Tensor& posterior_mean, int64_t t) const;
+
+ private:
+  NoiseSchedule schedule_;
+};
+
+}  // namespace lpnsr

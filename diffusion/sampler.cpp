@@ -1,0 +1,114 @@
+#include "diffusion/sampler.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+
+namespace lpnsr {
+namespace {
+
+const std::vector<std::string> kNoiseSources = {"predictor", "random", "optimal", "approximate"};
+
+bool switched_off(const SamplerOptions& options, int64_t step) {
+  return std::find(options.predictor_off.begin(), options.predictor_off.end(), step) != options.predictor_off.end();
+}
+
+}  // namespace
+
+void SamplerOptions::fields(FieldVisitor& v) {
+  v.integer("steps", steps, Range{0, 1000}, "sampling steps; 0: all of the schedule. Fewer start later in the same chain (Eq. 3)");
+  v.integer("start_step", start_step, Range{0, 1000}, "paper's t to start at; 0: the same as steps");
+  v.choice("noise", noise, kNoiseSources, "where the noise of the intermediate steps comes from (Table 5)");
+  v.integers("predictor_off", predictor_off, Range{2, 1000}, "paper's t at which a random draw replaces the predictor (Table 4)");
+  v.boolean("sample_noise", sample_noise, "draw from the predictor's Gaussian (as published) instead of taking its mean (the paper's g_w)");
+}
+
+int64_t first_step(const SamplerOptions& options, int64_t chain_steps) {
+  if (std::find(kNoiseSources.begin(), kNoiseSources.end(), options.noise) == kNoiseSources.end()) {
+    throw UsageError(fmt::format("sampling.noise is '{}'; it must be predictor, random, optimal or approximate{}", options.noise,
+                                 did_you_mean(options.noise, kNoiseSources)));
+  }
+  const auto within = [chain_steps](const char* key, int64_t value, int64_t least) {
+    if (value < least || value > chain_steps) {
+      throw UsageError(
+          fmt::format("sampling.{} is {}; this schedule has steps {} to {}", key, value, std::max<int64_t>(least, 1), chain_steps));
+    }
+  };
+  within("steps", options.steps, 0);
+  within("start_step", options.start_step, 0);
+  for (const int64_t step : options.predictor_off) {
+    if (step == 1) throw UsageError("sampling.predictor_off names step 1, which adds no noise (Algorithm 2); it may name 2 and above");
+    within("predictor_off", step, 2);
+  }
+  if (options.steps > 0 && options.start_step > 0 && options.steps != options.start_step) {
+    throw UsageError(
+        fmt::format("a chain that starts at t = {} takes {} steps, not sampling.steps = {}; give one of the two "
+                    "(schedule.respaced_steps takes fewer steps through a whole chain)",
+                    options.start_step, options.start_step, options.steps));
+  }
+  const int64_t asked = std::max(options.steps, options.start_step);
+  return asked > 0 ? asked : chain_steps;
+}
+
+bool needs_predictor(const SamplerOptions& options, int64_t chain_steps) {
+  const int64_t first = first_step(options, chain_steps);
+  if (options.noise != "predictor") return false;
+  for (int64_t step = first; step > 1; --step) {
+    if (!switched_off(options, step)) return true;
+  }
+  return false;
+}
+
+Sampler::Sampler(ResidualShift process, SwinUNet denoiser, NoisePredictor predictor, SamplerOptions options)
+    : process_(std::move(process)),
+      denoiser_(std::move(denoiser)),
+      predictor_(std::move(predictor)),
+      options_(std::move(options)),
+      first_step_(first_step(options_, process_.steps())) {
+  if (predictor_.is_empty() && needs_predictor(options_, process_.steps())) {
+    throw UsageError("sampling.noise is 'predictor', but no noise predictor was given");
+  }
+}
+
+// What multiplies sqrt(Sigma) on the way from t to t-1, t = index + 1.
+at::Tensor Sampler::noise_at(int64_t index, const at::Tensor& eps, const ChainState& state, const at::Tensor& mean,
+                             const SamplerInputs& inputs, const at::Tensor& t) const {
+  if (options_.noise == "optimal") return process_.optimal_noise(inputs.reference, inputs.y0, mean, index);
+  if (options_.noise == "approximate") return process_.optimal_noise(inputs.y0, inputs.y0, mean, index);
+  if (options_.noise == "random" || switched_off(options_, index + 1)) return eps;
+  const auto noise = predictor_.ptr()->forward(state.x_t, state.pred_x0, inputs.lq, t);
+  return (options_.sample_noise ? noise.sample(eps) : noise.mean).to(state.x_t.scalar_type());
+}
+
+at::Tensor Sampler::sample(const SamplerInputs& inputs, const DrawNormal& draw,
+                           const std::function<void(const ChainState&)>& observe) const {
+  const torch::NoGradGuard no_grad;
+  if (options_.noise == "optimal" && !inputs.reference.defined()) {
+    throw UsageError("the optimal noise (Eq. 9) is computed from the true image: a reference is needed");
+  }
+  const auto& y0 = inputs.y0;
+  const auto next_draw = [&] { return draw(y0.sizes()).to(y0.device(), y0.scalar_type()); };
+
+  // Algorithm 2, lines 1-2 (for fewer than T steps Eq. 3): x_t = y0 + kappa sqrt(eta_t) z_t.
+  ChainState state;
+  state.x_t = process_.prior_sample(y0, next_draw(), first_step_ - 1);
+  for (int64_t index = first_step_ - 1; index >= 0; --index) {
+    const auto t = torch::full({y0.size(0)}, process_.schedule().timestep[static_cast<size_t>(index)],
+                               at::TensorOptions(torch::kInt64).device(y0.device()));
+    state.index = index;
+    state.x_t_scaled = process_.scale_input(state.x_t, index);
+    state.pred_x0 = denoiser_.ptr()->forward(state.x_t_scaled, t, inputs.lq).to(y0.scalar_type());  // lines 5 and 9
+    state.noise = next_draw();  // made at t = 1 too: it keeps the generator in step
+    at::Tensor next = state.pred_x0;
+    if (index > 0) {
+      const auto mean = process_.posterior_mean(state.x_t, state.pred_x0, index);  // line 6, Eq. 5
+      state.noise = noise_at(index, state.noise, state, mean, inputs, t);
+      next = mean + process_.posterior_deviation(index) * state.noise;  // line 7, Eq. 11
+    }
+    if (observe) observe(state);
+    state.x_t = next;
+  }
+  return state.x_t;
+}
+
+}  // namespace lpnsr

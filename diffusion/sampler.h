@@ -1,0 +1,65 @@
+#pragma once
+// Algorithm 2: the reverse chain of 1 to T steps whose random noise is replaced by the predictor's.
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Generator.h>
+
+#include "diffusion/autoencoder.h"
+#include "diffusion/noise_predictor.h"
+#include "diffusion/process.h"
+#include "diffusion/swin_unet.h"
+
+namespace lpnsr {
+
+struct SamplerOptions {
+  int64_t steps = 0;                   // 0: all T; n < T keeps the T-step tables and starts at index n-1 (Eq. 3)
+  int64_t start_step = 0;              // paper's t to start at; 0: `steps`
+  std::string noise = "predictor";     // predictor | random | optimal (x0 = E(reference)) | approximate (x0 = E(pre-upsampled image))
+  std::vector<int64_t> predictor_off;  // paper's t at which the predictor is replaced by a random draw (Table 4)
+  bool sample_noise = true;            // mean + std eps, as published; false: the mean (the paper's deterministic g_w)
+  void fields(FieldVisitor& v);
+};
+
+// One state of the chain, for figures and tests. index = paper's t - 1.
+struct ChainState {
+  int64_t index = 0;
+  at::Tensor x_t, x_t_scaled, pred_x0, noise;  // noise: what multiplies the posterior's deviation; at index 0 the unused draw
+};
+
+// Standard normal maps of the given shape, in the order of the published code (goldens/diffusion, 9): x_T's first, then one for every index
+// from the start down to 0, whether it is used or not.
+using DrawNormal = std::function<at::Tensor(at::IntArrayRef shape)>;
+
+struct SamplerInputs {
+  at::Tensor lq;         // LR image [N,3,h,w] in [-1,1]: the condition of both networks
+  at::Tensor y0;         // latent of the pre-upsampled image [N,3,h,w]
+  at::Tensor reference;  // latent of the true image, for noise = optimal only
+};
+
+// Paper's t of the first state. Throws UsageError where `options` do not fit a chain of `chain_steps`.
+int64_t first_step(const SamplerOptions& options, int64_t chain_steps);
+// Whether any step of the chain takes its noise from the predictor.
+bool needs_predictor(const SamplerOptions& options, int64_t chain_steps);
+
+class Sampler {
+ public:
+  // `predictor` may be null where the noise does not come from it. Throws UsageError for impossible options.
+  Sampler(ResidualShift process, SwinUNet denoiser, NoisePredictor predictor, SamplerOptions options);
+  // Latent x0 [N,3,h,w], before decoding. No autograd. `observe` sees every state.
+  at::Tensor sample(const SamplerInputs& inputs, const DrawNormal& draw, const std::function<void(const ChainState&)>& observe = {}) const;
+  const SamplerOptions& options() const { return options_; }
+
+ private:
+  at::Tensor noise_at(int64_t index, const at::Tensor& eps, const ChainState& state, const at::Tensor& mean, const SamplerInputs& inputs,
+                      const at::Tensor& t) const;
+
+  ResidualShift process_;
+  SwinUNet denoiser_;
+  NoisePredictor predictor_;
+  SamplerOptions options_;
+  int64_t first_step_;
+};
+
+}  // namespace lpnsr

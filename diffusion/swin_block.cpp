@@ -1,0 +1,174 @@
+#include "diffusion/swin_block.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+
+namespace lpnsr {
+
+int64_t effective_window(int64_t trained_side, int64_t window) { return std::min(trained_side, window); }
+
+at::Tensor relative_position_index(int64_t window) {
+  const int64_t tokens = window * window;
+  auto index = torch::empty({tokens, tokens}, torch::kInt64);
+  auto values = index.accessor<int64_t, 2>();
+  for (int64_t i = 0; i < tokens; ++i) {
+    for (int64_t j = 0; j < tokens; ++j) {
+      const int64_t rows = i / window - j / window + window - 1, columns = i % window - j % window + window - 1;
+      values[i][j] = rows * (2 * window - 1) + columns;
+    }
+  }
+  return index;
+}
+
+at::Tensor shifted_window_mask(int64_t rows, int64_t columns, int64_t window, int64_t shift) {
+  const auto region = torch::arange(window).ge(window - shift).repeat({window});  // by the token's column, see the header
+  const auto split = torch::where(region.unsqueeze(0).eq(region.unsqueeze(1)), 0.0, -100.0).to(torch::kFloat32);
+  auto mask = torch::zeros({rows, columns, window * window, window * window});
+  mask.select(0, rows - 1).copy_(split);
+  return mask.flatten(0, 1);
+}
+
+WindowAttentionImpl::WindowAttentionImpl(int64_t channels, int64_t window, int64_t heads, double dropout)
+    : window_(window), heads_(heads), dropout_(dropout) {
+  const int64_t offsets = (2 * window - 1) * (2 * window - 1);
+  table_ = register_parameter("relative_position_bias_table", torch::empty({offsets, heads}));
+  torch::nn::init::normal_(table_, 0.0, 0.02);
+  index_ = register_buffer("relative_position_index", relative_position_index(window));
+  qkv_ = register_module("qkv", torch::nn::Linear(channels, 3 * channels));
+  proj_ = register_module("proj", torch::nn::Linear(channels, channels));
+}
+
+// Module::to gives every buffer the floating-point type that was asked for, which integers do not survive.
+void WindowAttentionImpl::keep_index_integral() {
+  index_.set_data(relative_position_index(window_).to(table_.device()));
+  cache_ = {};
+}
+
+void WindowAttentionImpl::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
+  Module::to(device, dtype, non_blocking);
+  keep_index_integral();
+}
+
+void WindowAttentionImpl::to(torch::Dtype dtype, bool non_blocking) {
+  Module::to(dtype, non_blocking);
+  keep_index_integral();
+}
+
+void WindowAttentionImpl::to(torch::Device device, bool non_blocking) {
+  Module::to(device, non_blocking);
+  keep_index_integral();
+}
+
+WindowAttentionImpl::Bias WindowAttentionImpl::make_bias(const at::Tensor& mask, c10::ScalarType type) const {
+  const int64_t tokens = window_ * window_;
+  const auto plain = table_.index_select(0, index_.flatten()).t().reshape({1, heads_, tokens, tokens}).to(type);
+  return {plain, mask.defined() ? plain + mask.to(type) : at::Tensor()};
+}
+
+WindowAttentionImpl::Bias WindowAttentionImpl::bias(const at::Tensor& mask, c10::ScalarType type) {
+  if ((torch::GradMode::is_enabled() && table_.requires_grad()) || table_.is_inference()) return make_bias(mask, type);
+  const auto version = static_cast<int64_t>(table_._version());
+  if (cache_.data != table_.const_data_ptr() || cache_.version != version || cache_.type != type) {
+    const c10::InferenceMode usable_in_every_mode(false);
+    const torch::NoGradGuard no_gradients;
+    cache_ = {table_.const_data_ptr(), version, type, make_bias(mask, type)};
+  }
+  return cache_.bias;
+}
+
+// windows [n, w*w, C], of which the last `masked_windows` see the mask.
+at::Tensor WindowAttentionImpl::attend(const at::Tensor& windows, int64_t masked_windows, const at::Tensor& mask) {
+  const int64_t count = windows.size(0), tokens = windows.size(1), channels = windows.size(2);
+  const auto qkv = qkv_(windows).view({count, tokens, 3, heads_, channels / heads_}).permute({2, 0, 3, 1, 4});
+  const auto some = [&](int64_t start, int64_t length, const at::Tensor& added) {
+    const auto part = qkv.narrow(1, start, length);
+    return at::scaled_dot_product_attention(part[0], part[1], part[2], added).transpose(1, 2);
+  };
+  const auto [plain, masked] = bias(mask, qkv.scalar_type());
+  const int64_t free_windows = count - masked_windows;
+  at::Tensor result;
+  if (masked_windows == 0) {
+    result = some(0, count, plain);
+  } else if (free_windows == 0) {
+    result = some(0, count, masked);
+  } else {
+    result = at::cat({some(0, free_windows, plain), some(free_windows, masked_windows, masked)});
+  }
+  return proj_(result.reshape({count, tokens, channels}));
+}
+
+at::Tensor WindowAttentionImpl::forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask) {
+  const int64_t batch = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3), w = window_;
+  const int64_t rows = height / w, columns = width / w;
+  auto map = x.permute({0, 2, 3, 1});
+  if (shift > 0) map = at::roll(map, {-shift, -shift}, {1, 2});
+  // Rows of windows come first, so that the windows with the mask lie together at the end.
+  const auto windows =
+      map.reshape({batch, rows, w, columns, w, channels}).permute({1, 0, 3, 2, 4, 5}).reshape({rows * batch * columns, w * w, channels});
+  auto result = attend(windows, shift > 0 ? batch * columns : 0, mask);
+  if (dropout_ > 0.0) result = torch::dropout(result, dropout_, is_training());
+  map = result.view({rows, batch, columns, w, w, channels}).permute({1, 0, 3, 2, 4, 5}).reshape({batch, height, width, channels});
+  if (shift > 0) map = at::roll(map, {shift, shift}, {1, 2});
+  return map.permute({0, 3, 1, 2});
+}
+
+SwinBlockImpl::SwinBlockImpl(const SwinLayerOptions& o, bool shifted) : dropout_(o.dropout) {
+  const int64_t window = effective_window(o.trained_side, o.window);
+  if (shifted && o.trained_side > o.window) shift_ = window / 2;
+  if (shift_ > 0) {
+    const int64_t windows = o.trained_side / window;
+    mask_ = register_buffer("attn_mask", shifted_window_mask(windows, windows, window, shift_));
+  }
+  norm1_ = register_module("norm1", group_norm_32(o.embed_dim, "swin_embed_dim"));
+  attention_ = register_module("attn", WindowAttention(o.embed_dim, window, o.heads, o.dropout));
+  norm2_ = register_module("norm2", group_norm_32(o.embed_dim, "swin_embed_dim"));
+  const auto hidden = static_cast<int64_t>(static_cast<double>(o.embed_dim) * o.mlp_ratio);
+  auto mlp = register_module("mlp", std::make_shared<torch::nn::Module>());
+  fc1_ = mlp->register_module("fc1", convolution(o.embed_dim, hidden, 1));
+  fc2_ = mlp->register_module("fc2", convolution(hidden, o.embed_dim, 1));
+}
+
+at::Tensor SwinBlockImpl::forward(const at::Tensor& x) {
+  const auto dropped = [&](const at::Tensor& tensor) { return dropout_ > 0.0 ? torch::dropout(tensor, dropout_, is_training()) : tensor; };
+  const auto h = x + attention_(norm1_(x), shift_, shift_ > 0 ? mask_.select(0, -1) : at::Tensor());
+  auto hidden = fc1_(norm2_(h));
+  hidden = torch::GradMode::is_enabled() && hidden.requires_grad() ? at::gelu(hidden) : at::gelu_(hidden);
+  return h + dropped(fc2_(dropped(hidden)));
+}
+
+SwinLayer::SwinLayer(const SwinLayerOptions& o) {
+  if (o.heads <= 0 || o.embed_dim % o.heads != 0) {
+    throw UsageError(fmt::format("swin_embed_dim is {}, which {} attention heads do not divide: set num_head_channels to a divisor of it",
+                                 o.embed_dim, o.heads));
+  }
+  const int64_t window = effective_window(o.trained_side, o.window);
+  if (window <= 0 || o.trained_side % window != 0) {
+    throw UsageError(fmt::format("window_size {} does not divide a level that is {} wide in training: change image_size or window_size",
+                                 o.window, o.trained_side));
+  }
+  embed_ = convolution(o.channels, o.embed_dim, 1);
+  unembed_ = convolution(o.embed_dim, o.channels, 1);
+  auto patch_embed = register_module("patch_embed", std::make_shared<torch::nn::Module>());
+  patch_embed->register_module("proj", embed_);
+  auto patch_unembed = register_module("patch_unembed", std::make_shared<torch::nn::Module>());
+  patch_unembed->register_module("proj", unembed_);
+  if (o.patch_norm) {
+    embed_norm_ = patch_embed->register_module("norm", group_norm_32(o.embed_dim, "swin_embed_dim"));
+    unembed_norm_ = patch_unembed->register_module("norm", group_norm_32(o.channels, "model_channels with channel_mult"));
+  }
+  auto blocks = register_module("blocks", std::make_shared<torch::nn::Module>());
+  for (int64_t i = 0; i < o.depth; ++i) blocks_.push_back(blocks->register_module(std::to_string(i), SwinBlock(o, i % 2 == 1)));
+}
+
+at::Tensor SwinLayer::forward(const at::Tensor& x, const at::Tensor&) {
+  auto h = embed_(x);
+  if (!embed_norm_.is_empty()) h = embed_norm_(h);
+  for (auto& block : blocks_) h = block(h);
+  h = unembed_(h);
+  return unembed_norm_.is_empty() ? h : unembed_norm_(h);
+}
+
+}  // namespace lpnsr

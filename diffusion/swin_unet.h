@@ -1,0 +1,84 @@
+#pragma once
+// The UNet with shifted-window attention of ResShift (UNetModelSwin): the frozen denoiser f_theta and, with 9 inputs and 6 outputs, the
+// trunk of the noise predictor. state_dict names equal the published checkpoints' (goldens/diffusion/manifests).
+#include <string>
+#include <vector>
+
+#include <torch/nn/module.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/normalization.h>
+#include <torch/nn/pimpl.h>
+
+#include "core/config.h"
+#include "diffusion/unet_blocks.h"
+
+namespace lpnsr {
+
+// Names of the published configurations; the defaults are the published denoiser's.
+struct SwinUNetOptions {
+  int64_t image_size = 64;  // latent side the network was trained on: decides windows and shifts
+  int64_t in_channels = 3;  // without the LR condition
+  int64_t model_channels = 160;
+  int64_t out_channels = 3;
+  std::vector<int64_t> attention_resolutions = {64, 32, 16, 8};
+  std::vector<int64_t> channel_mult = {1, 2, 2, 4};
+  std::vector<int64_t> num_res_blocks = {2, 2, 2, 2};
+  int64_t num_head_channels = 32;  // -1: num_heads instead
+  int64_t num_heads = 1;
+  bool use_scale_shift_norm = true;
+  bool resblock_updown = false;
+  bool conv_resample = true;
+  int64_t swin_depth = 2;
+  int64_t swin_embed_dim = 192;
+  int64_t window_size = 8;
+  double mlp_ratio = 4.0;
+  bool patch_norm = false;
+  bool cond_lq = true;
+  int64_t lq_size = 64;
+  double dropout = 0.0;
+  void fields(FieldVisitor& v);  // one integer for num_res_blocks is accepted where the published file has one
+};
+
+class SwinUNetImpl : public torch::nn::Module {
+ public:
+  explicit SwinUNetImpl(const SwinUNetOptions& options);
+  // x [N,in,H,W] already scaled, t int64 [N] (0-based index), lq [N,3,h,w] in [-1,1] (h = H, or larger by a power of two where lq_size says
+  // so). t may hold one index for the whole batch, and lq is not looked at where cond_lq is off. Throws UsageError where a level's side is
+  // no multiple of its window, with the sizes that would do.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq);
+  const SwinUNetOptions& options() const { return options_; }
+  // Recomputes activations of each level's blocks in the backward pass instead of keeping them.
+  void set_checkpointing(bool on) { checkpointing_ = on; }
+
+ protected:
+  // The same network for other numbers of channels than the options say.
+  SwinUNetImpl(const SwinUNetOptions& options, int64_t in_channels, int64_t out_channels);
+  torch::nn::Conv2d& last_layer() { return out_conv_; }
+
+ private:
+  void build_condition();
+  void build_levels(int64_t in_channels);
+  void check(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq) const;
+  at::Tensor run(UNetStage& stage, const at::Tensor& h, const at::Tensor& embedding) const;
+
+  SwinUNetOptions options_;
+  int64_t in_channels_;  // of x
+  int64_t condition_channels_ = 0;
+  bool checkpointing_ = false;
+  torch::nn::Linear time1_{nullptr}, time2_{nullptr};
+  std::vector<torch::nn::Conv2d> condition_convs_;
+  std::vector<std::shared_ptr<Downsample>> condition_downsamples_;
+  torch::nn::Conv2d stem_{nullptr}, out_conv_{nullptr};
+  std::vector<std::shared_ptr<UNetStage>> down_, up_;  // input_blocks after the stem, output_blocks
+  std::shared_ptr<UNetStage> middle_;
+  torch::nn::GroupNorm out_norm_{nullptr};
+};
+TORCH_MODULE(SwinUNet);
+
+// Sides that every level accepts are multiples of this.
+int64_t side_multiple(const SwinUNetOptions& options);
+// Sinusoidal embedding of t [N] -> [N,dim], cosines first.
+at::Tensor timestep_embedding(const at::Tensor& t, int64_t dim, double max_period = 10000.0);
+
+}  // namespace lpnsr

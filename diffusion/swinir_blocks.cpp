@@ -1,0 +1,117 @@
+#include "diffusion/swinir_blocks.h"
+
+#include <array>
+#include <utility>
+
+namespace lpnsr::swinir {
+namespace {
+
+// [N,H,W,C] -> [N * windows, window^2, C], windows row by row.
+at::Tensor to_windows(const at::Tensor& x, int64_t window) {
+  const int64_t n = x.size(0), rows = x.size(1) / window, columns = x.size(2) / window, channels = x.size(3);
+  return x.reshape({n, rows, window, columns, window, channels}).transpose(2, 3).reshape({n * rows * columns, window * window, channels});
+}
+
+at::Tensor from_windows(const at::Tensor& tokens, int64_t window, at::IntArrayRef sizes) {
+  const int64_t rows = sizes[1] / window, columns = sizes[2] / window;
+  return tokens.reshape({sizes[0], rows, columns, window, window, sizes[3]}).transpose(2, 3).reshape(sizes);
+}
+
+// Row of the bias table for every pair of tokens: their offsets in rows and columns, each counted from -(window - 1).
+at::Tensor pair_offsets(int64_t window) {
+  const auto place = torch::arange(window * window, torch::kInt64);
+  const auto row = torch::div(place, window, "floor"), column = place.remainder(window);
+  const auto offset = [window](const at::Tensor& at) { return at.unsqueeze(1) - at.unsqueeze(0) + window - 1; };
+  return offset(row) * (2 * window - 1) + offset(column);
+}
+
+}  // namespace
+
+at::Tensor shifted_window_mask(int64_t height, int64_t width, int64_t window) {
+  const int64_t shift = window / 2;
+  // After the roll by `shift` a side has three regions: whole windows, the last window's own part and the part that came from the other
+  // end.
+  const auto regions = [&](int64_t length) {
+    const auto place = torch::arange(length, torch::kFloat32);
+    return (place >= length - window).to(torch::kFloat32) + (place >= length - shift).to(torch::kFloat32);
+  };
+  const auto label = regions(height).unsqueeze(1) * 3 + regions(width).unsqueeze(0);
+  const auto tokens = to_windows(label.view({1, height, width, 1}), window).squeeze(-1);
+  return (tokens.unsqueeze(1) != tokens.unsqueeze(2)).to(torch::kFloat32) * -100.0;
+}
+
+WindowAttentionImpl::WindowAttentionImpl(const BlockOptions& options) : heads_(options.heads) {
+  const int64_t offsets = 2 * options.window - 1;
+  relative_position_bias_table_ = register_parameter("relative_position_bias_table", torch::zeros({offsets * offsets, options.heads}));
+  relative_position_index_ = register_buffer("relative_position_index", pair_offsets(options.window));
+  qkv_ = register_module("qkv", torch::nn::Linear(options.dim, 3 * options.dim));
+  proj_ = register_module("proj", torch::nn::Linear(options.dim, options.dim));
+}
+
+at::Tensor WindowAttentionImpl::forward(const at::Tensor& tokens, const at::Tensor& mask) {
+  const int64_t windows = tokens.size(0), area = tokens.size(1), dim = tokens.size(2);
+  const auto qkv = qkv_(tokens).view({windows, area, 3, heads_, dim / heads_}).permute({2, 0, 3, 1, 4});
+  auto bias =
+      relative_position_bias_table_.index_select(0, relative_position_index_.flatten()).view({area, area, heads_}).permute({2, 0, 1});
+  bias = mask.defined() ? (bias.unsqueeze(0) + mask.unsqueeze(1)) : bias.unsqueeze(0);
+  bias = bias.to(qkv.scalar_type());
+  if (mask.defined() && mask.size(0) != windows) bias = bias.repeat({windows / mask.size(0), 1, 1, 1});
+  const auto mixed = at::scaled_dot_product_attention(qkv[0], qkv[1], qkv[2], bias);
+  return proj_(mixed.transpose(1, 2).reshape({windows, area, dim}));
+}
+
+MlpImpl::MlpImpl(int64_t dim, int64_t hidden)
+    : fc1_(register_module("fc1", torch::nn::Linear(dim, hidden))), fc2_(register_module("fc2", torch::nn::Linear(hidden, dim))) {}
+
+at::Tensor MlpImpl::forward(const at::Tensor& x) { return fc2_(torch::gelu(fc1_(x))); }
+
+SwinBlockImpl::SwinBlockImpl(const BlockOptions& options, bool shifted)
+    : window_(options.window), shift_(shifted && options.trained_side > options.window ? options.window / 2 : 0) {
+  // Stored by the published weights; the mask of the actual size is passed to forward.
+  if (shift_ > 0) register_buffer("attn_mask", shifted_window_mask(options.trained_side, options.trained_side, window_));
+  norm1_ = register_module("norm1", torch::nn::LayerNorm(torch::nn::LayerNormOptions({options.dim})));
+  attn_ = register_module("attn", WindowAttention(options));
+  norm2_ = register_module("norm2", torch::nn::LayerNorm(torch::nn::LayerNormOptions({options.dim})));
+  mlp_ = register_module("mlp", Mlp(options.dim, options.mlp_dim));
+}
+
+at::Tensor SwinBlockImpl::forward(const at::Tensor& x, const at::Tensor& mask) {
+  auto normed = norm1_(x);
+  if (shift_ > 0) normed = torch::roll(normed, {-shift_, -shift_}, {1, 2});
+  const auto attended = attn_(to_windows(normed, window_), shift_ > 0 ? mask : at::Tensor());
+  auto back = from_windows(attended, window_, x.sizes());
+  if (shift_ > 0) back = torch::roll(back, {shift_, shift_}, {1, 2});
+  const auto y = x + back;
+  return y + mlp_(norm2_(y));
+}
+
+ResidualConvolution residual_convolution(int64_t dim, const std::string& kind) {
+  const auto conv = [](int64_t in, int64_t out, int64_t kernel) {
+    return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, kernel).padding(kernel / 2));
+  };
+  if (kind == "1conv") {
+    const auto single = conv(dim, dim, 3);
+    return {single.ptr(), torch::nn::Sequential(single)};
+  }
+  const auto leaky = [] { return torch::nn::LeakyReLU(torch::nn::LeakyReLUOptions().negative_slope(0.2)); };
+  const int64_t narrow = dim / 4;
+  const torch::nn::Sequential bottleneck(conv(dim, narrow, 3), leaky(), conv(narrow, narrow, 1), leaky(), conv(narrow, dim, 3));
+  return {bottleneck.ptr(), bottleneck};
+}
+
+ResidualGroupImpl::ResidualGroupImpl(const BlockOptions& options, int64_t depth, const std::string& resi_connection)
+    : conv_(residual_convolution(options.dim, resi_connection)) {
+  // The published names have one more level: residual_group.blocks.
+  const auto group = register_module("residual_group", std::make_shared<torch::nn::Module>("BasicLayer"));
+  blocks_ = group->register_module("blocks", torch::nn::ModuleList());
+  for (int64_t i = 0; i < depth; ++i) blocks_->push_back(SwinBlock(options, i % 2 == 1));
+  register_module("conv", conv_.module);
+}
+
+at::Tensor ResidualGroupImpl::forward(const at::Tensor& x, const at::Tensor& mask) {
+  at::Tensor y = x;
+  for (const auto& block : *blocks_) y = block->as<SwinBlock>()->forward(y, mask);
+  return x + conv_.run->forward(y.permute({0, 3, 1, 2})).permute({0, 2, 3, 1});
+}
+
+}  // namespace lpnsr::swinir

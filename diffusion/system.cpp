@@ -1,0 +1,104 @@
+#include "diffusion/system.h"
+
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "core/checkpoint.h"
+#include "core/error.h"
+
+namespace lpnsr {
+namespace {
+
+struct PublishedFile {
+  std::string_view name, source;
+};
+constexpr PublishedFile kPublished[] = {
+    {"resshift_realsrx4_s4_v3.pth", "https://github.com/zsyOAOA/ResShift/releases/download/v2.0/resshift_realsrx4_s4_v3.pth"},
+    {"autoencoder_vq_f4.pth", "https://github.com/zsyOAOA/ResShift/releases/download/v2.0/autoencoder_vq_f4.pth"},
+    {"noise_predictor.pth", "the README of https://github.com/Faze-Hsw/LPNSR"},
+    {"noise_predictor(v2).pth", "the README of https://github.com/Faze-Hsw/LPNSR"},
+    {"003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_GAN.pth",
+     "https://github.com/JingyunLiang/SwinIR/releases/download/v0.0/003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_GAN.pth"},
+    {"BSRGAN.pth", "https://github.com/cszn/KAIR/releases/download/v1.0/BSRGAN.pth"},
+    {"RealESRGAN_x4plus.pth", "https://github.com/xinntao/Real-ESRGAN/releases/download/v0.1.0/RealESRGAN_x4plus.pth"},
+};
+
+std::string source_of(const std::string& name) {
+  const std::string file = std::filesystem::path(name).filename().string();
+  for (const auto& published : kPublished) {
+    if (published.name == file) return fmt::format("; it comes from {}", published.source);
+  }
+  return "";
+}
+
+template <class Network, class Options>
+Network load(const Options& options, const std::string& name, const std::filesystem::path& folder, const std::string& purpose) {
+  Network network(options);
+  load_frozen(*network, name, folder, purpose);
+  return network;
+}
+
+}  // namespace
+
+void WeightOptions::fields(FieldVisitor& v) {
+  v.text("denoiser", denoiser, "the frozen denoiser");
+  v.text("noise_predictor", noise_predictor, "the noise predictor");
+  v.text("autoencoder", autoencoder, "the VQ autoencoder");
+  v.text("swinir", swinir, "pre-upsampler SwinIR");
+  v.text("bsrgan", bsrgan, "pre-upsampler BSRGAN");
+  v.text("realesrgan", realesrgan, "pre-upsampler RealESRGAN");
+}
+
+void SystemOptions::fields(FieldVisitor& v) {
+  v.choice("pre_upsampler", pre_upsampler, {"swinir", "bsrgan", "realesrgan", "bicubic"}, "what makes y0 of the LR picture (Table 7)");
+  v.section("schedule", schedule, "shifting sequence eta (Eq. 1)");
+  v.section("sampling", sampling, "Algorithm 2");
+  v.section("weights", weights, "files, as paths or below the weights folder");
+  v.section("denoiser", denoiser, "architecture of the frozen denoiser");
+  v.section("noise_predictor", noise_predictor, "architecture of the noise predictor, the denoiser's but for inputs and outputs");
+  v.section("autoencoder", autoencoder, "architecture of the VQ autoencoder");
+  v.section("swinir", swinir, "architecture of SwinIR");
+  v.section("rrdbnet", rrdbnet, "architecture of BSRGAN and RealESRGAN");
+}
+
+std::filesystem::path weights_folder(const std::string& option) {
+  if (!option.empty()) return option;
+  const char* variable = std::getenv("LPNSR_WEIGHTS");
+  return variable != nullptr && *variable != '\0' ? variable : "weights";
+}
+
+std::filesystem::path find_weights(const std::string& name, const std::filesystem::path& folder, const std::string& purpose) {
+  std::error_code unreadable;
+  if (name.empty()) throw UsageError(fmt::format("no weights are named for {}", purpose));
+  if (std::filesystem::is_regular_file(name, unreadable)) return name;
+  const auto below = folder / name;
+  if (std::filesystem::is_regular_file(below, unreadable)) return below;
+  throw Error(
+      fmt::format("{}: the weights of {} are missing: neither that path nor {} is a file{}. Name another folder with --weights-dir or "
+                  "$LPNSR_WEIGHTS",
+                  name, purpose, below.string(), source_of(name)));
+}
+
+void load_frozen(torch::nn::Module& module, const std::string& name, const std::filesystem::path& folder, const std::string& purpose,
+                 StateDict (*rename)(const StateDict&)) {
+  const auto path = find_weights(name, folder, purpose);
+  const StateDict weights = read_weights(path).tensors;
+  load_strictly(module, rename == nullptr ? weights : rename(weights), path.string());
+  module.eval();
+  for (auto& parameter : module.parameters()) parameter.requires_grad_(false);
+}
+
+SwinUNet load_denoiser(const SystemOptions& options, const std::filesystem::path& folder) {
+  return load<SwinUNet>(options.denoiser, options.weights.denoiser, folder, "the denoiser");
+}
+
+NoisePredictor load_noise_predictor(const SystemOptions& options, const std::filesystem::path& folder) {
+  return load<NoisePredictor>(options.noise_predictor, options.weights.noise_predictor, folder, "the noise predictor");
+}
+
+Autoencoder load_autoencoder(const SystemOptions& options, const std::filesystem::path& folder) {
+  return load<Autoencoder>(options.autoencoder, options.weights.autoencoder, folder, "the autoencoder");
+}
+
+}  // namespace lpnsr

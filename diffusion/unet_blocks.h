@@ -1,0 +1,82 @@
+#pragma once
+// The parts of the UNet (guided diffusion's): the layers of a stage share one interface, and their names are those of the published
+// checkpoints.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <torch/nn/module.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/normalization.h>
+
+namespace lpnsr {
+
+// 32 groups, eps 1e-5. Throws UsageError, naming `what`, where the groups do not divide the channels.
+torch::nn::GroupNorm group_norm_32(int64_t channels, const std::string& what);
+torch::nn::Conv2d convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride = 1);  // padded to keep the size
+void set_to_zero(torch::nn::Conv2d& layer);
+
+// SiLU of a tensor that nobody else holds: in place where no gradient needs the original.
+at::Tensor silu_of_temporary(at::Tensor x);
+
+// x [N,C,H,W]; `embedding` is SiLU(time embedding), [N,E] or [1,E] for all.
+class UNetLayer : public torch::nn::Module {
+ public:
+  virtual at::Tensor forward(const at::Tensor& x, const at::Tensor& embedding) = 0;
+};
+
+enum class Resample { none, down, up };
+
+struct ResidualBlockOptions {
+  int64_t in_channels = 0, out_channels = 0, embedding_channels = 0;
+  bool scale_shift_norm = true;
+  double dropout = 0.0;
+  Resample resample = Resample::none;
+};
+
+class ResidualBlock : public UNetLayer {
+ public:
+  explicit ResidualBlock(const ResidualBlockOptions& options);
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& embedding) override;
+
+ private:
+  at::Tensor modulated_norm(const at::Tensor& h, const at::Tensor& projected) const;
+
+  ResidualBlockOptions options_;
+  torch::nn::GroupNorm in_norm_{nullptr}, out_norm_{nullptr};
+  torch::nn::Conv2d in_conv_{nullptr}, out_conv_{nullptr}, skip_{nullptr};
+  torch::nn::Linear embedding_{nullptr};
+};
+
+// A strided 3x3 convolution, or an average over 2x2 where `learned` is off.
+class Downsample : public UNetLayer {
+ public:
+  Downsample(int64_t in_channels, int64_t out_channels, bool learned);
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& embedding) override;
+
+ private:
+  torch::nn::Conv2d op_{nullptr};
+};
+
+// Nearest neighbour x 2, then a 3x3 convolution where `learned`.
+class Upsample : public UNetLayer {
+ public:
+  Upsample(int64_t channels, bool learned);
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& embedding) override;
+
+ private:
+  torch::nn::Conv2d conv_{nullptr};
+};
+
+// Layers named 0, 1, ... that run one after the other.
+class UNetStage : public torch::nn::Module {
+ public:
+  void add(std::shared_ptr<UNetLayer> layer);
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& embedding);
+
+ private:
+  std::vector<std::shared_ptr<UNetLayer>> layers_;
+};
+
+}  // namespace lpnsr

@@ -1,0 +1,36 @@
+#pragma once
+// Scores of a folder of pictures: one value an image and metric, and their means.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "eval/metrics.h"
+#include "eval/pairing.h"
+
+namespace lpnsr {
+
+struct PictureScores {
+  std::string name;
+  std::vector<double> values;  // in the order of the metrics
+};
+
+struct Evaluation {
+  std::vector<Metric> metrics;
+  std::vector<PictureScores> pictures;
+  std::vector<double> means() const;  // NaN values are left out, as in the released program
+  std::string table() const;          // aligned Markdown
+  std::string csv() const;            // picture,psnr,…; the last row AVERAGE
+  nlohmann::json json() const;        // NaN is null, infinity the text "inf"
+};
+
+// Throws UsageError where a metric needs references and none are given, and where the sizes of a pair differ (naming both files).
+Evaluation evaluate(const std::vector<PicturePair>& pairs, const std::vector<Metric>& metrics);
+
+// The scores of one pair; errors name the files.
+std::vector<double> score_pair(const PicturePair& pair, const std::vector<Metric>& metrics);
+
+double mean_of(const std::vector<double>& values);  // without NaN; NaN where nothing is left
+
+}  // namespace lpnsr

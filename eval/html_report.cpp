@@ -1,0 +1,112 @@
+#include "eval/html_report.h"
+
+#include <fmt/format.h>
+
+#include "core/files.h"
+#include "core/image.h"
+#include "eval/html_text.h"
+
+namespace lpnsr {
+namespace {
+
+constexpr const char* style = R"(
+:root { color-scheme: light dark; --ink: #1d2430; --soft: #5b6675; --line: #d8dee6; --paper: #ffffff; --stripe: #f5f7fa; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #9aa6b5; --line: #3a4452; --paper: #171c23; --stripe: #1f2630; } }
+body { max-width: 1100px; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
+h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line); padding-bottom: .3rem; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem .8rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; } tbody tr:nth-child(even) { background: var(--stripe); }
+figure { margin: 1.2rem 0; } figcaption { color: var(--soft); font-size: .9rem; margin-top: .3rem; } img { max-width: 100%; height: auto; }
+.row { display: flex; gap: .5rem; overflow-x: auto; } .row div { flex: 1 0 130px; text-align: center; font-size: .85rem; color: var(--soft); }
+.row img { width: 100%; image-rendering: pixelated; display: block; } .chart { width: 100%; max-width: 820px; height: auto; display: block; margin: 1rem 0; }
+.chart text { fill: var(--ink); font: 12px system-ui, sans-serif; } .chart .title { font-size: 14px; font-weight: 600; }
+.chart .grid { stroke: var(--line); } .chart .axis { stroke: var(--soft); fill: none; } pre { background: var(--stripe); padding: .8rem; overflow-x: auto; font-size: .85rem; }
+)";
+
+std::string data_uri(const std::string& png_bytes) { return "data:image/png;base64," + base64(png_bytes); }
+
+std::string cells(const std::string& tag, const std::vector<std::string>& contents) {
+  std::string row = "<tr>";
+  for (const auto& content : contents) row += fmt::format("<{0}>{1}</{0}>", tag, content);
+  return row + "</tr>";
+}
+
+std::vector<std::string> escaped(const std::vector<std::string>& texts) {
+  std::vector<std::string> result;
+  for (const auto& text : texts) result.push_back(escape_html(text));
+  return result;
+}
+
+std::string table_html(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows) {
+  std::string html = "<div class=\"scroll\"><table><thead>" + cells("th", header) + "</thead><tbody>\n";
+  for (const auto& row : rows) html += cells("td", row) + "\n";
+  return html + "</tbody></table></div>\n";
+}
+
+}  // namespace
+
+HtmlReport::HtmlReport(std::string title) : title_(std::move(title)) {}
+
+void HtmlReport::heading(const std::string& text) { body_ += "<h2>" + escape_html(text) + "</h2>\n"; }
+
+void HtmlReport::paragraph(const std::string& text) { body_ += "<p>" + escape_html(text) + "</p>\n"; }
+
+void HtmlReport::preformatted(const std::string& summary, const std::string& text) {
+  body_ += "<details><summary>" + escape_html(summary) + "</summary><pre>" + escape_html(text) + "</pre></details>\n";
+}
+
+void HtmlReport::table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::vector<std::string>> safe;
+  for (const auto& row : rows) safe.push_back(escaped(row));
+  body_ += table_html(escaped(header), safe);
+}
+
+void HtmlReport::table(const std::string& corner, const std::vector<Column>& columns, const std::vector<TableRow>& rows) {
+  std::vector<std::string> header = {escape_html(corner)};
+  for (const auto& column : columns) header.push_back(escape_html(column.title));
+  const auto best = best_cells(columns, rows);
+  std::vector<std::vector<std::string>> lines;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    std::vector<std::string> line = {escape_html(rows[r].name)};
+    for (size_t c = 0; c < columns.size(); ++c) {
+      const std::string text = format_cell(rows[r].cells[c], columns[c].decimals);
+      line.push_back(best[c][r] ? "<strong>" + text + "</strong>" : text);
+    }
+    lines.push_back(std::move(line));
+  }
+  body_ += table_html(header, lines);
+}
+
+void HtmlReport::figure(const std::string& caption, const std::string& png_bytes) {
+  body_ += fmt::format("<figure><img src=\"{}\" alt=\"{}\"><figcaption>{}</figcaption></figure>\n", data_uri(png_bytes),
+                       escape_html(caption), escape_html(caption));
+}
+
+void HtmlReport::image(const std::string& caption, const at::Tensor& rgb) { figure(caption, encode_png(rgb)); }
+
+void HtmlReport::image(const std::string& caption, const std::filesystem::path& png) { figure(caption, read_file(png)); }
+
+void HtmlReport::image_row(const std::string& caption, const std::vector<std::pair<std::string, at::Tensor>>& labelled) {
+  body_ += "<figure><div class=\"row\">";
+  for (const auto& [label, rgb] : labelled) {
+    const std::string safe = escape_html(label);
+    body_ += fmt::format("<div><img src=\"{}\" alt=\"{}\">{}</div>", data_uri(encode_png(rgb)), safe, safe);
+  }
+  body_ += "</div><figcaption>" + escape_html(caption) + "</figcaption></figure>\n";
+}
+
+void HtmlReport::chart(const std::string& title, const std::vector<Series>& series, const ChartOptions& options) {
+  body_ += line_chart(title, series, options) + "\n";
+}
+
+std::string HtmlReport::html() const {
+  const std::string title = escape_html(title_);
+  return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, "
+         "initial-scale=1\">\n<title>" +
+         title + "</title>\n<style>" + style + "</style></head>\n<body>\n<h1>" + title + "</h1>\n" + body_ + "</body></html>\n";
+}
+
+void HtmlReport::write(const std::filesystem::path& path) const { write_file_atomically(path, html()); }
+
+}  // namespace lpnsr

@@ -1,0 +1,57 @@
+#include "losses/lpips.h"
+
+#include <fmt/ranges.h>
+
+#include "core/error.h"
+
+namespace lpnsr {
+namespace {
+
+constexpr double norm_floor = 1e-10;
+
+at::Tensor channel_constants(std::initializer_list<double> values) {
+  return torch::tensor(std::vector<double>(values), torch::kFloat32).view({1, 3, 1, 1});
+}
+
+}  // namespace
+
+LpipsImpl::LpipsImpl(LpipsNetwork network) : network_(network) {
+  const Backbone backbone = network == LpipsNetwork::vgg ? Backbone::vgg16 : Backbone::alexnet;
+  const auto scaling = register_module("scaling_layer", torch::nn::ModuleDict());
+  shift_ = scaling->register_buffer("shift", channel_constants({-0.030, -0.088, -0.188}));
+  scale_ = scaling->register_buffer("scale", channel_constants({0.458, 0.448, 0.450}));
+  net_ = register_module("net", BackboneFeatures(backbone));
+  for (const int64_t channels : describe(backbone).channels) {
+    const auto linear = torch::nn::Conv2d(torch::nn::Conv2dOptions(channels, 1, 1).bias(false));
+    // Layer 0 of the published model is a dropout that never acts when the metric is used.
+    const auto wrapper = register_module(fmt::format("lin{}", linear_.size()), torch::nn::ModuleDict());
+    wrapper->register_module("model", torch::nn::ModuleDict())->register_module("1", linear);
+    linear_.push_back(linear);
+  }
+  for (auto& parameter : parameters()) parameter.set_requires_grad(false);
+}
+
+std::vector<at::Tensor> LpipsImpl::unit_features(const at::Tensor& image) {
+  auto maps = net_->forward((image - shift_) / scale_);
+  for (auto& map : maps) map = map / (map.square().sum(1, true).sqrt() + norm_floor);
+  return maps;
+}
+
+std::vector<at::Tensor> LpipsImpl::layers(const at::Tensor& image, const at::Tensor& reference) {
+  if (image.dim() != 4 || image.size(1) != 3 || image.sizes() != reference.sizes()) {
+    throw UsageError(fmt::format("LPIPS compares two pictures [N,3,H,W] of one size; got [{}] and [{}]", fmt::join(image.sizes(), ","),
+                                 fmt::join(reference.sizes(), ",")));
+  }
+  const auto of_image = unit_features(image), of_reference = unit_features(reference);
+  std::vector<at::Tensor> terms;
+  for (size_t k = 0; k < linear_.size(); ++k) {
+    terms.push_back(linear_[k]->forward((of_image[k] - of_reference[k]).square()).mean({1, 2, 3}));
+  }
+  return terms;
+}
+
+at::Tensor LpipsImpl::forward(const at::Tensor& image, const at::Tensor& reference) {
+  return torch::stack(layers(image, reference)).sum(0);
+}
+
+}  // namespace lpnsr

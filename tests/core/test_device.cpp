@@ -1,0 +1,111 @@
+#include <cstdlib>
+#include <sys/resource.h>
+
+#include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
+
+#include "core/device.h"
+#include "core/error.h"
+#include "tests/support/fixtures.h"
+
+namespace lpnsr {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Device, NamesOfDevices) {
+  EXPECT_EQ(parse_device("cpu"), c10::Device(c10::kCPU));
+  EXPECT_THROW_MESSAGE(parse_device("cdua"), UsageError, HasSubstr("must be cpu, cuda or cuda:N"));
+  for (const char* text : {"", "gpu", "CPU", "cpu:0", "cuda:", "cuda:-1", "cuda:x", "cuda:1x", "cuda:999999999999", "cuda:128"}) {
+    EXPECT_THROW_MESSAGE(parse_device(text), UsageError, HasSubstr("device '" + std::string(text) + "'"));
+  }
+}
+
+TEST(Device, ABuildWithoutCudaSaysWhichBuildHasIt) {
+#ifdef LPNSR_CUDA
+  GTEST_SKIP() << "this is the GPU build";
+#else
+  for (const char* text : {"cuda", "cuda:1"}) EXPECT_THROW_MESSAGE(parse_device(text), Error, HasSubstr("tools/setup --cuda"));
+#endif
+}
+
+TEST(Device, NamesOfPrecisions) {
+  EXPECT_EQ(parse_precision("fp32"), c10::kFloat);
+  EXPECT_EQ(parse_precision("bf16"), c10::kBFloat16);
+  EXPECT_EQ(parse_precision("fp16"), c10::kHalf);
+  EXPECT_THROW_MESSAGE(parse_precision("fp8"), UsageError, HasSubstr("must be fp32, bf16 or fp16"));
+}
+
+TEST(Device, Threads) {
+  const int before = at::get_num_threads();
+  set_threads(0);
+  EXPECT_EQ(at::get_num_threads(), before);
+  set_threads(1);
+  EXPECT_EQ(at::get_num_threads(), 1);
+  set_threads(before);
+  EXPECT_THROW_MESSAGE(set_threads(-1), UsageError, HasSubstr("got -1"));
+}
+
+c10::ScalarType type_of_product() { return at::matmul(at::ones({4, 4}), at::ones({4, 4})).scalar_type(); }
+
+TEST(AutocastScope, HoldsForItsScopeAndRestoresTheOuterOne) {
+  EXPECT_EQ(type_of_product(), c10::kFloat);
+  {
+    const AutocastScope outer(c10::kCPU, c10::kBFloat16);
+    EXPECT_EQ(type_of_product(), c10::kBFloat16);
+    {
+      const AutocastScope inner(c10::kCPU, c10::kHalf);
+      EXPECT_EQ(type_of_product(), c10::kHalf);
+    }
+    EXPECT_EQ(type_of_product(), c10::kBFloat16);
+  }
+  EXPECT_EQ(type_of_product(), c10::kFloat);
+  EXPECT_FALSE(at::autocast::is_autocast_enabled(c10::kCPU));
+  const AutocastScope none(c10::kCPU, c10::kFloat);
+  EXPECT_EQ(type_of_product(), c10::kFloat);
+}
+
+TEST(AutocastScope, EndsWhereSomethingIsThrown) {
+  try {
+    const AutocastScope scope(c10::kCPU, c10::kBFloat16);
+    throw std::runtime_error("stop");
+  } catch (const std::runtime_error&) {
+  }
+  EXPECT_EQ(type_of_product(), c10::kFloat);
+}
+
+// Converted weights are kept for the scope, so a scope after a step of the optimiser must see the new ones.
+TEST(AutocastScope, AWeightChangedBetweenScopesIsConvertedAnew) {
+  at::Tensor weight = at::ones({2, 2}).requires_grad_();
+  const auto product = [&] {
+    const AutocastScope scope(c10::kCPU, c10::kBFloat16);
+    return at::matmul(at::ones({1, 2}), weight).sum().to(c10::kFloat).item<float>();
+  };
+  EXPECT_EQ(product(), 4.0F);
+  {
+    const torch::NoGradGuard guard;
+    weight.mul_(3.0);
+  }
+  EXPECT_EQ(product(), 12.0F);
+}
+
+TEST(Allocator, KeepsFreedMemory) {
+  keep_allocator_memory();
+  constexpr size_t kBytes = size_t{48} << 20;
+  const auto fill = [] {
+    const std::unique_ptr<char, decltype(&std::free)> block(static_cast<char*>(std::malloc(kBytes)), &std::free);
+    for (size_t i = 0; i < kBytes; i += 4096) static_cast<volatile char*>(block.get())[i] = 1;
+  };
+  const auto faults = [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+  };
+  fill();
+  const long before = faults();
+  for (int i = 0; i < 5; ++i) fill();
+  EXPECT_LT(faults() - before, 2000);  // 5 x 12288 where every block is given back
+}
+
+}  // namespace
+}  // namespace lpnsr

@@ -1,0 +1,18 @@
+#include "core/error.h"
+
+#include <gmock/gmock.h>
+
+namespace lpnsr {
+namespace {
+
+TEST(NearestName, FindsMisspellings) {
+  EXPECT_EQ(nearest_name("learning_rat", {"learning_rate", "batch_size"}), "learning_rate");
+  EXPECT_EQ(nearest_name("barch_size", {"learning_rate", "batch_size"}), "batch_size");
+}
+
+TEST(NearestName, IsSilentWhereNothingIsNear) { EXPECT_EQ(nearest_name("colour", {"learning_rate", "batch_size"}), ""); }
+
+TEST(DidYouMean, ReadsAsTheEndOfASentence) { EXPECT_EQ(did_you_mean("stepz", {"steps"}), "; did you mean 'steps'?"); }
+
+}  // namespace
+}  // namespace lpnsr

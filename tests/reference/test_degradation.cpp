@@ -1,0 +1,175 @@
+// Each operation of the degradation chain against goldens/degradation.
+#include "degradation/blur.h"
+#include "degradation/jpeg.h"
+#include "degradation/kernels.h"
+#include "degradation/noise.h"
+#include "degradation/resample.h"
+#include "tests/support/golden_pictures.h"
+#include "tests/support/synthetic.h"
+#include "trainers/crop.h"
+
+namespace lpnsr {
+namespace {
+
+using lpnsr::testing::close;
+using lpnsr::testing::golden_picture;
+using lpnsr::testing::load_case;
+using lpnsr::testing::mostly_close;
+
+Kernel kernel_of(const at::Tensor& taps) {
+  const auto values = taps.to(torch::kFloat64).contiguous();
+  return {values.size(0), std::vector<double>(values.data_ptr<double>(), values.data_ptr<double>() + values.numel())};
+}
+
+KernelParameters kernel_parameters(const nlohmann::json& entry) {
+  KernelParameters kernel;
+  kernel.type = entry.at("kind");
+  kernel.size = entry.at("size");
+  kernel.padded_size = entry.value("pad_to", 0);
+  kernel.sigma_x = entry.value("sigma_x", 0.0);
+  kernel.sigma_y = entry.value("sigma_y", 0.0);
+  kernel.theta = entry.value("theta", 0.0);
+  if (entry.contains("beta") && entry["beta"].is_number()) kernel.beta = entry["beta"];
+  kernel.omega = entry.value("cutoff", 0.0);
+  return kernel;
+}
+
+TEST(ReferenceDegradation, Kernels) {
+  LPNSR_REQUIRE_GOLDENS();
+  const auto reference = load_case("degradation/kernels");
+  for (const auto& entry : reference.description.at("entries")) {
+    const std::string flavour = entry.at("flavour");
+    const Kernel kernel = make_kernel(kernel_parameters(entry), flavour == "both" ? "resshift" : flavour);
+    const auto got = torch::tensor(kernel.taps, torch::kFloat64).reshape({kernel.size, kernel.size});
+    EXPECT_TRUE(close(got, reference.at(entry.at("name")), 1e-12, 0)) << entry;
+  }
+}
+
+TEST(ReferenceDegradation, Filter) {
+  LPNSR_REQUIRE_GOLDENS();
+  const auto reference = load_case("degradation/filter2d");
+  const auto kernels = reference.at("kernels");
+  const double atol = reference.description.at("tolerance").at("atol");
+  for (int64_t i = 0; i < 3; ++i) {
+    const Planes picture = planes_of(golden_picture(reference.description.at("inputs").at(static_cast<size_t>(i))));
+    EXPECT_TRUE(close(tensor_of(filter(picture, kernel_of(kernels[i]), Border::reflect)), reference.at("reflect_per_sample")[i], atol, 0))
+        << i;
+    EXPECT_TRUE(close(tensor_of(filter(picture, kernel_of(kernels[0]), Border::zero)), reference.at("zero_single_lpnsr")[i], atol, 0)) << i;
+    const bool first =
+        close(tensor_of(filter(picture, kernel_of(kernels[0]), Border::reflect)), reference.at("reflect_single")[i], atol, 0);
+    const bool sinc =
+        close(tensor_of(filter(picture, kernel_of(reference.at("sinc")[0]), Border::reflect)), reference.at("reflect_single")[i], atol, 0);
+    EXPECT_TRUE(first || sinc) << i;
+  }
+}
+
+TEST(ReferenceDegradation, Sharpen) {
+  LPNSR_REQUIRE_GOLDENS();
+  const auto reference = load_case("degradation/usm");
+  for (int64_t i = 0; i < 2; ++i) {
+    const Planes picture = planes_of(golden_picture(reference.description.at("inputs").at(static_cast<size_t>(i))));
+    EXPECT_TRUE(close(tensor_of(sharpen(picture)), reference.at("out")[i], 1e-4, 0)) << i;
+  }
+}
+
+TEST(ReferenceDegradation, Resize) {
+  LPNSR_REQUIRE_GOLDENS();
+  const auto reference = load_case("degradation/resize");
+  const Planes picture = planes_of(golden_picture(reference.description.at("inputs")));
+  for (const auto& entry : reference.description.at("entries")) {
+    const std::string mode = entry.at("mode");
+    const Planes got = entry.contains("scale_factor") ? resize_by(picture, entry["scale_factor"], mode)
+                                                      : resize_to(picture, entry["size"][0], entry["size"][1], mode);
+    EXPECT_TRUE(close(tensor_of(got), reference.at(entry.at("name")), 1e-5, 0)) << entry;
+  }
+}
+
+TEST(ReferenceDegradation, RoundingTo8Bits) {
+  LPNSR_REQUIRE_GOLDENS();
+  const auto reference = load_case("degradation/round8");
+  const auto rounded = [](const at::Tensor& values) {
+    Planes planes = planes_of(values);
+    round_to_8_bits(planes);
+    return tensor_of(planes);
+  };
+  const auto picture = lpnsr::testing::synthetic_tensor("shared", "round_input", {3, 40, 40}, 0.6, 0.5);
+  EXPECT_TRUE(torch::equal(rounded(picture), reference.at("out")));
+  EXPECT_TRUE(torch::equal(rounded(reference.at("ties_in").reshape({1, 1, 256})).flatten(), reference.at("ties_out")));
+}
+
+TEST(ReferenceDegradation, DifferentiableJpeg) {
+  LPNSR_REQUIRE_GOLDENS();
+  const auto reference = load_case("degradation/diffjpeg");
+  const auto expect_case = [](const Planes& got, const at::Tensor& want, double quality) {
+    EXPECT_TRUE(mostly_close(tensor_of(got), want, 2e-5, 0.98)) << quality;
+    EXPECT_LE((tensor_of(got) - want).abs().mean().item<double>(), 2e-4) << quality;
+  };
+  const auto& inputs = reference.description.at("inputs");
+  for (size_t i = 0; i < 4; ++i) {
+    const double quality = inputs.at("batch_quality").at(i);
+    expect_case(compress_differentiable(planes_of(golden_picture(inputs.at("batch").at(i))), quality),
+                reference.at("batch_hard_out")[static_cast<int64_t>(i)], quality);
+    const auto odd = inputs.at("odd").is_array() ? inputs.at("odd").at(0) : inputs.at("odd");
+    expect_case(compress_differentiable(planes_of(golden_picture(odd)), quality),
+                reference.at("odd_hard_q" + std::to_string(static_cast<int>(quality)))[0], quality);
+  }
+}
+
+TEST(ReferenceDegradation, GaussianNoiseOfGivenDraws) {
+  LPNSR_REQUIRE_GOLDENS();
+  const auto reference = load_case("degradation/noise");
+  const auto& given = reference.description.at("gaussian");
+  for (int64_t i = 0; i < 3; ++i) {
+    const auto k = static_cast<size_t>(i);
+    const auto noisy = [&](double sigma, const at::Tensor& normals) {
+      Planes picture = planes_of(reference.at("in")[i]);
+      add_gaussian_noise(picture, sigma, planes_of(normals));
+      return tensor_of(picture);
+    };
+    const bool gray = given.at("gray").at(k).get<double>() != 0.0;
+    const auto normals = gray ? reference.at("g_gray_draw").unsqueeze(0) : reference.at("g_color_draw")[i];
+    EXPECT_TRUE(close(noisy(given.at("sigma").at(k), normals), reference.at("g_out")[i], 1e-6, 0)) << i;
+    EXPECT_TRUE(close(noisy(given.at("lpnsr_sigma"), reference.at("g_lpnsr_gray_draw")[i]), reference.at("g_lpnsr_gray_out")[i], 1e-6, 0))
+        << i;
+  }
+}
+
+TEST(ReferenceDegradation, PoissonNoiseOfGivenCounts) {
+  LPNSR_REQUIRE_GOLDENS();
+  const auto reference = load_case("degradation/noise");
+  const auto& given = reference.description.at("poisson");
+  const auto expect_case = [&](int64_t i, double scale, bool gray, const std::string& flavour, const std::string& prefix,
+                               const at::Tensor& want) {
+    Planes picture = planes_of(reference.at("in")[i]);
+    if (flavour != "lpnsr") {
+      const auto rates = tensor_of(poisson_rates(picture, scale, gray, flavour));
+      EXPECT_TRUE(close(rates, reference.at(prefix + "_rate")[i], 1e-4, 0)) << prefix << i;
+    }
+    add_poisson_noise(picture, scale, gray, flavour, planes_of(reference.at(prefix + "_count")[i]));
+    EXPECT_TRUE(close(tensor_of(picture), want, 1e-6, 0)) << prefix << i;
+  };
+  for (int64_t i = 0; i < 3; ++i) {
+    const auto k = static_cast<size_t>(i);
+    const bool gray = given.at("gray").at(k).get<double>() != 0.0;
+    expect_case(i, given.at("scale").at(k), gray, "resshift", gray ? "p_gray" : "p_color", reference.at("p_out")[i]);
+    expect_case(i, given.at("lpnsr_scale"), false, "lpnsr", "p_lpnsr_color", reference.at("p_lpnsr_color_out")[i]);
+    expect_case(i, given.at("lpnsr_scale"), true, "lpnsr", "p_lpnsr_gray", reference.at("p_lpnsr_gray_out")[i]);
+  }
+}
+
+TEST(ReferenceDegradation, CropsAndTurns) {
+  LPNSR_REQUIRE_GOLDENS();
+  const auto reference = load_case("degradation/crop_augment");
+  const auto& entry = reference.description.at("entries").at(0);  // the others pad on all sides
+  ASSERT_EQ(entry.at("name"), "lpnsr_0");
+  const auto source = golden_picture(entry.at("source"));
+  const auto levels = (source * 255).round().to(torch::kByte).contiguous();
+  const Picture picture{source.size(1), source.size(2), {levels.data_ptr<uint8_t>(), levels.data_ptr<uint8_t>() + levels.numel()}, {}};
+  const CropParameters crop{entry.at("crop"), entry.at("top"), entry.at("left"), entry.at("hflip"), entry.at("rot90_ccw_times")};
+  auto got = torch::empty({3, crop.size, crop.size});
+  crop_into(picture, crop, got.data_ptr<float>());
+  EXPECT_TRUE(torch::equal((got * 255).round().to(torch::kByte).permute({1, 2, 0}), reference.at("lpnsr_0")));
+}
+
+}  // namespace
+}  // namespace lpnsr

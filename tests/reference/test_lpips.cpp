@@ -1,0 +1,97 @@
+// LPIPS with the real linear layers and synthetic backbones, against goldens/metrics.
+#include <cmath>
+
+#include "core/checkpoint.h"
+#include "core/image.h"
+#include "core/state_dict.h"
+#include "losses/lpips.h"
+#include "tests/support/fixtures.h"
+#include "tests/support/reference.h"
+#include "tests/support/synthetic.h"
+
+namespace lpnsr {
+namespace {
+
+using testing::close;
+using testing::synthetic_tensor;
+
+const std::string salt = "shared";
+
+struct Flavour {
+  LpipsNetwork network;
+  std::string name, torchvision_name;
+  Backbone backbone;
+};
+
+// The backbone is written as torchvision's file and read back, so the renaming is tested with the numbers.
+Lpips reference_lpips(const Flavour& flavour, const std::filesystem::path& folder) {
+  StateDict torchvision;
+  const auto& net = describe(flavour.backbone);
+  for (size_t n = 0; n < net.layers.size(); ++n) {
+    const auto& layer = net.layers[n];
+    if (layer.kind != BackboneLayer::Kind::convolution) continue;
+    const std::string weight = "features." + std::to_string(n) + ".weight", bias = "features." + std::to_string(n) + ".bias";
+    torchvision.add(weight,
+                    std::sqrt(2.0) * testing::synthetic_weight(salt, flavour.torchvision_name + "/" + weight,
+                                                               {layer.out_channels, layer.in_channels, layer.kernel, layer.kernel}));
+    torchvision.add(bias, testing::synthetic_weight(salt, flavour.torchvision_name + "/" + bias, {layer.out_channels}));
+  }
+  torchvision.add("classifier.1.weight", torch::zeros({2, 2}));
+  const auto file = folder / (flavour.torchvision_name + ".safetensors");
+  write_safetensors(file, torchvision);
+  return load_lpips(flavour.network, {testing::goldens() / ("metrics/lpips_lin_" + flavour.name + ".safetensors"), file});
+}
+
+void expect_flavour(const Flavour& flavour) {
+  const testing::TemporaryFolder folder;
+  auto lpips = reference_lpips(flavour, folder.path());
+  const auto reference = testing::load_case("metrics/lpips_" + flavour.name);
+
+  const auto in0 = synthetic_tensor(salt, "lpips/" + flavour.name + "/in0", {2, 3, 64, 64});
+  const auto in1 = 0.6 * in0 + 0.4 * synthetic_tensor(salt, "lpips/" + flavour.name + "/in1", {2, 3, 64, 64});
+  const auto leaf = in0.clone().requires_grad_();
+  const auto value = lpips->forward(leaf, in1);
+  value.sum().backward();
+  EXPECT_TRUE(close(value, reference.at("square/value").view({2}), 0.0, 2e-5));
+  EXPECT_TRUE(close(torch::stack(lpips->layers(in0, in1), 1), reference.at("square/per_layer"), 0.0, 5e-5));
+  const auto gradient = reference.at("square/grad_in0");
+  EXPECT_LT(((leaf.grad() - gradient).norm() / gradient.norm()).item<double>(), 1e-4);
+
+  using torch::indexing::Slice;
+  const auto crop = [](const std::string& name) {
+    const auto image = read_image(testing::goldens() / "metrics/images" / name).rgb;
+    return (image.index({Slice(), Slice(20, 92), Slice(30, 134)}) * 2 - 1).unsqueeze(0);
+  };
+  const auto distorted = crop("ost_288x200_dist.png"), truth = crop("ost_288x200.png");
+  EXPECT_TRUE(close(lpips->forward(distorted, truth), reference.at("real/value").view({1}), 0.0, 2e-5));
+  EXPECT_TRUE(close(torch::stack(lpips->layers(distorted, truth), 1), reference.at("real/per_layer"), 0.0, 5e-5));
+}
+
+TEST(ReferenceLpips, Alex) {
+  LPNSR_REQUIRE_GOLDENS();
+  expect_flavour({LpipsNetwork::alex, "alex", "alexnet", Backbone::alexnet});
+}
+
+TEST(ReferenceLpips, Vgg) {
+  LPNSR_REQUIRE_GOLDENS();
+  expect_flavour({LpipsNetwork::vgg, "vgg", "vgg16", Backbone::vgg16});
+}
+
+TEST(ReferenceLpips, StateHasThePublishedNames) {
+  LPNSR_REQUIRE_GOLDENS();
+  std::ifstream file(testing::goldens() / "training/manifests/lpips_vgg.json");
+  const auto manifest = nlohmann::json::parse(file);
+  const auto state = state_dict(*Lpips(LpipsNetwork::vgg));
+  size_t published = 0;
+  for (const auto& entry : manifest) {
+    const std::string key = entry[0];
+    if (key.starts_with("lins.")) continue;  // the same tensors again
+    ++published;
+    ASSERT_TRUE(state.contains(key)) << key;
+    EXPECT_EQ(state.at(key).sizes().vec(), entry[1].get<std::vector<int64_t>>()) << key;
+  }
+  EXPECT_EQ(state.size(), published);
+}
+
+}  // namespace
+}  // namespace lpnsr

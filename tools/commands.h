@@ -1,0 +1,19 @@
+#pragma once
+#include <string>
+#include <vector>
+
+namespace lpnsr {
+
+// Arguments after the sub-command's name; the exit status is returned or thrown (core/error.h).
+using Arguments = std::vector<std::string>;
+int run_train(const Arguments& arguments);
+int run_restore(const Arguments& arguments);
+int run_degrade(const Arguments& arguments);
+int run_evaluate(const Arguments& arguments);
+int run_forward(const Arguments& arguments);
+int run_inspect(const Arguments& arguments);
+int run_convert(const Arguments& arguments);
+int run_info(const Arguments& arguments);
+int run_report(const Arguments& arguments);
+
+}  // namespace lpnsr

@@ -1,0 +1,237 @@
+#include "tools/forward_modules.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/checkpoint.h"
+#include "core/config.h"
+#include "core/device.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "diffusion/autoencoder.h"
+#include "diffusion/noise_predictor.h"
+#include "diffusion/rrdbnet.h"
+#include "diffusion/swin_unet.h"
+#include "diffusion/swinir.h"
+#include "eval/psnr_ssim.h"
+#include "losses/discriminator.h"
+#include "losses/lpips.h"
+#include "tools/forward_inputs.h"
+
+namespace lpnsr {
+namespace {
+
+// Keys of the published files that leave no choice here.
+template <class Options>
+void published_keys(Options& /*options*/, FieldVisitor& /*visitor*/) {}
+
+void published_keys(SwinUNetOptions& /*options*/, FieldVisitor& visitor) {
+  bool use_fp16 = false;
+  int64_t dims = 2;
+  visitor.boolean("use_fp16", use_fp16, "no effect: --precision decides");
+  visitor.integer("dims", dims, {2, 2}, "images have two");
+}
+
+void published_keys(AutoencoderOptions& options, FieldVisitor& visitor) {
+  struct {
+    std::string padding_mode = "zeros";
+    void fields(FieldVisitor& v) { v.choice("padding_mode", padding_mode, {"zeros"}, "of the convolutions"); }
+  } ddconfig;
+  visitor.integer("rank", options.lora_rank, {1.0}, "the published name of lora_rank");
+  visitor.section("ddconfig", ddconfig, "");
+}
+
+// PsnrSsimOptions has no configuration file elsewhere.
+struct FlavourOptions : PsnrSsimOptions {
+  void fields(FieldVisitor& v) {
+    v.choice("protocol", protocol, psnr_ssim_protocols(), "the published implementation to follow");
+    v.choice("channel", channel, {"y", "rgb"}, "luma or all three");
+    v.integer("crop", crop, {-1.0}, "pixels taken off each side first; -1: as the protocol does");
+  }
+};
+
+template <class Options>
+Options configure(const ForwardRequest& request) {
+  Options options;
+  const FieldList fields = [&options](FieldVisitor& visitor) {
+    options.fields(visitor);
+    published_keys(options, visitor);
+  };
+  if (request.config) {
+    read_config(fields, *request.config, request.set);
+  } else {
+    read_config_text(fields, "", "the published architecture", request.set);
+  }
+  return options;
+}
+
+template <class Holder>
+Holder prepare(Holder module, const ForwardRequest& request, StateDict (*rename)(const StateDict&) = nullptr) {
+  const auto& file = request.weights.front();
+  const StateDict weights = read_weights(file).tensors;
+  load_strictly(*module, rename == nullptr ? weights : rename(weights), file.string());
+  module->eval();
+  module->to(request.device);
+  return module;
+}
+
+StateDict one_result(const std::string& name, at::Tensor tensor) {
+  StateDict results;
+  results.add(name, std::move(tensor));
+  return results;
+}
+
+StateDict run_denoiser(const ForwardRequest& request, const ForwardInputs& inputs) {
+  const auto options = configure<SwinUNetOptions>(request);
+  const auto x = inputs.images("x", options.in_channels);
+  const auto t = inputs.indices("t", x.size(0));
+  const auto lq = inputs.images("lq", 3, x.size(0));
+  return one_result("out", prepare(SwinUNet(options), request)->forward(x, t, lq));
+}
+
+StateDict run_noise_predictor(const ForwardRequest& request, const ForwardInputs& inputs) {
+  const auto options = configure<SwinUNetOptions>(request);
+  const auto x = inputs.images("x", options.in_channels);
+  const auto x0 = inputs.images_like("x0", x, "x");
+  const auto lq = inputs.images("lq", 3, x.size(0));
+  const auto t = inputs.indices("t", x.size(0));
+  const auto noise = prepare(NoisePredictor(options), request)->forward(x, x0, lq, t);
+  StateDict results;
+  results.add("mean", noise.mean);
+  results.add("logvar", noise.logvar);
+  return results;
+}
+
+StateDict run_encoder(const ForwardRequest& request, const ForwardInputs& inputs) {
+  const auto options = configure<AutoencoderOptions>(request);
+  const auto image = inputs.images("image", options.ddconfig.in_channels);
+  return one_result("latent", prepare(Autoencoder(options), request)->encode(image));
+}
+
+StateDict run_decoder(const ForwardRequest& request, const ForwardInputs& inputs) {
+  const auto options = configure<AutoencoderOptions>(request);
+  const auto latent = inputs.images("latent", options.embed_dim);
+  auto autoencoder = prepare(Autoencoder(options), request);
+  const auto quantised = autoencoder->quantise(latent);
+  StateDict results;
+  results.add("image", autoencoder->decode_not_quantised(quantised.latent));
+  results.add("indices", quantised.indices);
+  return results;
+}
+
+StateDict run_swinir(const ForwardRequest& request, const ForwardInputs& inputs) {
+  const auto options = configure<SwinIROptions>(request);
+  const auto image = inputs.images("image", options.in_chans);
+  return one_result("image", prepare(SwinIR(options), request)->forward(image));
+}
+
+StateDict run_rrdbnet(const ForwardRequest& request, const ForwardInputs& inputs) {
+  const auto options = configure<RRDBNetOptions>(request);
+  const auto image = inputs.images("image", options.num_in_ch);
+  return one_result("image", prepare(RRDBNet(options), request, rename_old_rrdb_keys)->forward(image));
+}
+
+// In eval mode: the spectral norm uses the vectors of the file and makes no power iteration.
+StateDict run_discriminator(const ForwardRequest& request, const ForwardInputs& inputs) {
+  const auto options = configure<DiscriminatorOptions>(request);
+  const auto image = inputs.images("image", options.input_nc);
+  return one_result("logits", prepare(Discriminator(options), request)->forward(image));
+}
+
+StateDict score_lpips(LpipsNetwork network, const ForwardRequest& request, const ForwardInputs& inputs) {
+  const auto image = inputs.images("image", 3);
+  const auto reference = inputs.images_like("reference", image, "image");
+  auto lpips = load_lpips(network, request.weights);
+  lpips->eval();
+  lpips->to(request.device);
+  return one_result("value", lpips->forward(image * 2 - 1, reference * 2 - 1));
+}
+StateDict run_lpips_alex(const ForwardRequest& request, const ForwardInputs& inputs) {
+  return score_lpips(LpipsNetwork::alex, request, inputs);
+}
+StateDict run_lpips_vgg(const ForwardRequest& request, const ForwardInputs& inputs) {
+  return score_lpips(LpipsNetwork::vgg, request, inputs);
+}
+
+using PairScore = double (*)(const at::Tensor& image, const at::Tensor& reference, const PsnrSsimOptions& options);
+StateDict score_pairs(PairScore score, const ForwardRequest& request, const ForwardInputs& inputs) {
+  const auto options = checked(configure<FlavourOptions>(request));
+  const auto image = inputs.images("image", 3);
+  const auto reference = inputs.images_like("reference", image, "image");
+  std::vector<double> values;
+  for (int64_t i = 0; i < image.size(0); ++i) values.push_back(score(image[i], reference[i], options));
+  return one_result("value", torch::tensor(values, at::kDouble));
+}
+StateDict run_psnr(const ForwardRequest& request, const ForwardInputs& inputs) { return score_pairs(psnr, request, inputs); }
+StateDict run_ssim(const ForwardRequest& request, const ForwardInputs& inputs) { return score_pairs(ssim, request, inputs); }
+
+enum class Weights { none, one_file, files };
+
+struct Module {
+  const char* name;
+  const char* inputs;
+  const char* outputs;
+  Weights weights;
+  bool configurable;
+  StateDict (*run)(const ForwardRequest&, const ForwardInputs&);
+};
+
+constexpr Module modules[] = {
+    {"denoiser", "x, t (int64 [N]), lq", "out", Weights::one_file, true, run_denoiser},
+    {"noise_predictor", "x, x0, lq, t (int64 [N])", "mean, logvar", Weights::one_file, true, run_noise_predictor},
+    {"autoencoder.encode", "image in [-1,1]", "latent", Weights::one_file, true, run_encoder},
+    {"autoencoder.decode", "latent", "image, indices (int64)", Weights::one_file, true, run_decoder},
+    {"swinir", "image in [0,1]", "image", Weights::one_file, true, run_swinir},
+    {"rrdbnet", "image in [0,1]", "image", Weights::one_file, true, run_rrdbnet},
+    {"discriminator", "image", "logits", Weights::one_file, true, run_discriminator},
+    {"lpips.alex", "image, reference, RGB in [0,1]", "value [N]", Weights::files, false, run_lpips_alex},
+    {"lpips.vgg", "image, reference, RGB in [0,1]", "value [N]", Weights::files, false, run_lpips_vgg},
+    {"psnr", "image, reference, RGB in [0,1]", "value [N]", Weights::none, true, run_psnr},
+    {"ssim", "image, reference, RGB in [0,1]", "value [N]", Weights::none, true, run_ssim},
+};
+
+const Module& find_module(const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& module : modules) {
+    if (name == module.name) return module;
+    names.emplace_back(module.name);
+  }
+  throw UsageError(fmt::format("unknown module '{}'{}; there are {}", name, did_you_mean(name, names), fmt::join(names, ", ")));
+}
+
+}  // namespace
+
+std::vector<ForwardDescription> forward_modules() {
+  std::vector<ForwardDescription> descriptions;
+  for (const auto& module : modules) descriptions.push_back({module.name, module.inputs, module.outputs});
+  return descriptions;
+}
+
+void check_forward(const ForwardRequest& request) {
+  const Module& module = find_module(request.module);
+  const size_t files = request.weights.size();
+  if (module.weights == Weights::none && files > 0) throw UsageError(fmt::format("{} has no weights: leave --weights out", module.name));
+  if (module.weights != Weights::none && files == 0) throw UsageError(fmt::format("{} needs its weights: --weights FILE", module.name));
+  if (module.weights == Weights::one_file && files > 1) {
+    throw UsageError(fmt::format("{} takes one file of weights; {} were given", module.name, files));
+  }
+  if (!module.configurable && (request.config || !request.set.empty())) {
+    throw UsageError(fmt::format("{} has no configuration: leave --config and --set out", module.name));
+  }
+}
+
+StateDict run_forward_module(const ForwardRequest& request) {
+  const Module& module = find_module(request.module);
+  const c10::InferenceMode inference;
+  const AutocastScope autocast(request.device, request.precision);
+  const ForwardInputs inputs(request.inputs, fmt::format("{}: {}", request.inputs_origin, module.name), request.device);
+  StateDict results;
+  for (const auto& [name, tensor] : module.run(request, inputs)) {
+    const auto type = tensor.is_floating_point() ? at::kFloat : tensor.scalar_type();
+    results.add(name, tensor.to(at::kCPU, type).contiguous());
+  }
+  inputs.warn_about_unused();
+  return results;
+}
+
+}  // namespace lpnsr

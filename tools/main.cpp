@@ -1,0 +1,117 @@
+#include <cerrno>
+#include <csignal>
+#include <exception>
+#include <iostream>
+#include <new>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include "core/device.h"
+#include "core/error.h"
+#include "tools/commands.h"
+
+namespace lpnsr {
+namespace {
+
+struct Command {
+  const char* name;
+  const char* group;
+  const char* summary;
+  int (*run)(const Arguments&);
+};
+
+// In the order of --help; commands of one group stand together.
+constexpr Command commands[] = {
+    {"degrade", "Restoring", "makes low-resolution images with the RealESRGAN pipeline", run_degrade},
+    {"train", "Training", "trains what an experiment file names", run_train},
+    {"forward", "Evaluation", "runs one module or metric on given tensors", run_forward},
+    {"inspect", "Weights", "says what a checkpoint holds and which module it fits", run_inspect},
+    {"convert", "Weights", "converts a checkpoint to safetensors", run_convert},
+    {"info", "About", "version, libraries, devices, threads", run_info},
+};
+
+void print_help(std::ostream& out) {
+  out << "lpnsr " LPNSR_VERSION
+         ": diffusion super-resolution by residual shifting with a learned noise predictor\n\n"
+         "Usage: lpnsr COMMAND [OPTIONS]\n";
+  std::string group;
+  for (const auto& command : commands) {
+    if (group != command.group) out << "\n" << (group = command.group) << "\n";
+    out << fmt::format("  {:<10} {}\n", command.name, command.summary);
+  }
+  out << "\n'lpnsr COMMAND --help' explains a command with an example.\n\n"
+         "Example:\n  lpnsr restore -i photo.png -o restored.png\n\n"
+         "Exit status: 0 done, 1 the work failed, 2 wrong usage.\n";
+}
+
+int dispatch(std::span<char*> words) {
+  if (words.empty()) {
+    print_help(std::cerr);
+    return 2;
+  }
+  std::string name = words[0];
+  Arguments arguments(words.begin() + 1, words.end());
+  if (name == "--version" || name == "-V") {
+    std::cout << "lpnsr " LPNSR_VERSION "\n";
+    return 0;
+  }
+  if (name == "--help" || name == "-h" || name == "help") {
+    if (arguments.empty()) {
+      print_help(std::cout);
+      return 0;
+    }
+    name = arguments.front();
+    arguments = {"--help"};
+  }
+  std::vector<std::string> names;
+  for (const auto& command : commands) {
+    if (name == command.name) return command.run(arguments);
+    names.emplace_back(command.name);
+  }
+  throw UsageError(fmt::format("unknown {} '{}'{} ('lpnsr --help' lists the commands)", name.starts_with('-') ? "option" : "command", name,
+                               did_you_mean(name, names)));
+}
+
+int complain(const std::string& message, int status) {
+  std::cout.flush();
+  std::cerr << "lpnsr: " << message << "\n";
+  return status;
+}
+
+int run(std::span<char*> words) {
+  try {
+    return dispatch(words);
+  } catch (const UsageError& error) {
+    return complain(error.what(), 2);
+  } catch (const Error& error) {
+    return complain(error.what(), 1);
+  } catch (const c10::Error& error) {
+    return complain(fmt::format("LibTorch: {}", error.what_without_backtrace()), 1);
+  } catch (const std::bad_alloc&) {
+    return complain("out of memory", 1);
+  } catch (const std::exception& error) {
+    return complain(error.what(), 1);
+  }
+}
+
+// A full disk behind `> results.json` must not pass for success. A reader that has left (`| head`) needs no message.
+int flush_results(int status) {
+  errno = 0;
+  std::cout.flush();
+  if (std::cout) return status;
+  return errno == EPIPE ? 1 : complain("the results could not be written to stdout", 1);
+}
+
+}  // namespace
+}  // namespace lpnsr
+
+int main(int argc, char** argv) {
+  lpnsr::keep_allocator_memory();
+  // Writes to a pipe whose reader has left then fail instead of ending a training run whose log went through `| head`.
+  std::signal(SIGPIPE, SIG_IGN);
+  return lpnsr::flush_results(lpnsr::run(std::span(argv, static_cast<size_t>(argc)).subspan(1)));
+}

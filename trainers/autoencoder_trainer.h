@@ -1,0 +1,36 @@
+#pragma once
+// The VQ autoencoder: L1 + LPIPS + codebook loss + PatchGAN on images (VQGAN's game). The published weights need none of this; runs from
+// scratch do.
+#include <memory>
+
+#include "diffusion/autoencoder.h"
+#include "trainers/method.h"
+#include "trainers/perceptual_losses.h"
+#include "trainers/trained_network.h"
+
+namespace lpnsr {
+
+class AutoencoderTrainer : public TrainingMethod {
+ public:
+  AutoencoderTrainer(const Experiment& experiment, Autoencoder autoencoder, PerceptualLoss lpips);
+
+  Metrics step(const Batch& batch, const StepPosition& position) override;
+  StateDict save() const override;
+  void load(const StateDict& saved, const std::string& origin) override;
+  StateDict weights() const override { return trained_->average(); }
+  std::string weights_name() const override { return "autoencoder.safetensors"; }
+  at::Tensor sample(const Batch& batch) override;
+
+ private:
+  // Codes that no latent chose since the last restart move onto random latents of this batch, or the codebook collapses at small sizes.
+  void restart_unused_codes(const at::Tensor& latent, uint64_t iteration);
+
+  Experiment experiment_;
+  Autoencoder autoencoder_;
+  PerceptualLoss lpips_;
+  std::unique_ptr<Adversary> adversary_;
+  std::unique_ptr<TrainedNetwork> trained_;
+  at::Tensor code_uses_;  // int64 [n_embed] since the last restart
+};
+
+}  // namespace lpnsr

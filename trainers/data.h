@@ -1,0 +1,54 @@
+#pragma once
+// Training pictures as users have them, and the loader: the same batches for any number of workers and after a resume.
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "core/config.h"
+#include "degradation/options.h"
+
+namespace lpnsr {
+
+struct DataOptions {
+  std::vector<std::string> folders;  // searched recursively; "PATH:N" takes the first N by name (FFHQ's first 10k)
+  std::vector<std::string> lists;    // text files with one path a line, relative to the list
+  int64_t crop_size = 256;           // of the target
+  int64_t halve_above = 0;           // pictures whose long side is larger are halved by area averaging first; 0: never
+  bool flip = true;
+  bool rotate = true;  // quarter turns
+  int64_t workers = 2;
+  int64_t prefetch = 4;          // batches ready in advance
+  bool cache = false;            // keep decoded pictures (8 bit) in memory
+  bool skip_unreadable = false;  // else a damaged picture ends the run with its name
+  void fields(FieldVisitor& v);
+};
+
+// Every picture of the folders and lists, sorted, without duplicates. Throws UsageError where a folder is missing or holds none.
+std::vector<std::filesystem::path> find_pictures(const DataOptions& options);
+
+struct Batch {
+  at::Tensor hr;  // [N,3,crop,crop] in [0,1]
+  at::Tensor lr;  // [N,3,crop/scale,crop/scale] in [0,1]
+};
+
+// Sample number p (counted from the start of training) is picture shuffle(epoch)[p mod n], cropped, turned and degraded by draws of the
+// stream (seed, "sample", p) alone. So the position is the loader's whole state.
+class TrainingLoader {
+ public:
+  TrainingLoader(const DataOptions& data, const DegradationOptions& degradation, uint64_t seed, int64_t batch_size,
+                 int64_t first_sample = 0);
+  ~TrainingLoader();
+  Batch next();              // throws what a worker threw
+  int64_t position() const;  // samples handed out, counted from the start of training
+  int64_t pictures() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lpnsr

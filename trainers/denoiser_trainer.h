@@ -1,0 +1,40 @@
+#pragma once
+// ResShift's own training of f_theta: x0 is predicted from one random step of the forward process (Eq. 2), squared error in latent space
+// and, as the published 4-step model, LPIPS on the decoded prediction.
+#include <memory>
+
+#include "diffusion/autoencoder.h"
+#include "diffusion/process.h"
+#include "trainers/method.h"
+#include "trainers/perceptual_losses.h"
+#include "trainers/trained_network.h"
+
+namespace lpnsr {
+
+class DenoiserTrainer : public TrainingMethod {
+ public:
+  DenoiserTrainer(const Experiment& experiment, SwinUNet denoiser, Autoencoder autoencoder, PerceptualLoss lpips);
+
+  // Losses of each picture for given indices t [N] and noise; mean over the batch is the step's loss.
+  struct Losses {
+    at::Tensor z_t, x0, mse, lpips, total;  // mse, lpips, total: [N]; lpips undefined where its weight is 0
+  };
+  Losses losses(const Batch& batch, const at::Tensor& t, const at::Tensor& noise);
+
+  Metrics step(const Batch& batch, const StepPosition& position) override;
+  StateDict save() const override { return trained_->save().with_prefix("denoiser/"); }
+  void load(const StateDict& saved, const std::string& origin) override { trained_->load(saved.below("denoiser/"), origin); }
+  StateDict weights() const override { return trained_->average(); }
+  std::string weights_name() const override { return "denoiser.safetensors"; }
+  at::Tensor sample(const Batch& batch) override;
+
+ private:
+  Experiment experiment_;
+  ResidualShift process_;
+  SwinUNet denoiser_;
+  Autoencoder autoencoder_;
+  PerceptualLoss lpips_;
+  std::unique_ptr<TrainedNetwork> trained_;
+};
+
+}  // namespace lpnsr

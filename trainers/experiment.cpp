@@ -1,0 +1,68 @@
+#include "trainers/experiment.h"
+
+namespace lpnsr {
+
+void OptimizerOptions::fields(FieldVisitor& v) {
+  v.section("learning_rate", learning_rate, "learning rate and its schedule");
+  v.real("beta1", beta1, probability, "AdamW's first moment");
+  v.real("beta2", beta2, probability, "AdamW's second moment");
+  v.real("eps", eps, positive, "AdamW's epsilon");
+  v.real("weight_decay", weight_decay, non_negative, "decoupled weight decay");
+  v.real("clip_norm", clip_norm, non_negative, "largest global gradient norm; 0: no clipping");
+  v.real("ema_rate", ema_rate, probability, "rate of the moving average of the weights; 0: none");
+}
+
+void LossOptions::fields(FieldVisitor& v) {
+  v.real("l1", l1, non_negative, "weight of L1 on images in [0,1]");
+  v.real("mse", mse, non_negative, "weight of the squared error in latent space (denoiser)");
+  v.real("lpips", lpips, non_negative, "weight of LPIPS; 0 removes the network");
+  v.real("gan", gan, non_negative, "weight of the adversarial term; 0 removes the discriminator");
+  v.real("codebook", codebook, non_negative, "weight of the codebook and commitment loss (autoencoder)");
+  v.choice("lpips_network", lpips_network, {"vgg", "alex"}, "backbone of LPIPS");
+  v.boolean("clamp_image", clamp_image, "clamp the decoded image to [-1,1] before the losses");
+}
+
+void GanOptions::fields(FieldVisitor& v) {
+  v.choice("space", space, {"image", "latent"}, "what the discriminator sees");
+  v.choice("objective", objective, {"hinge", "vanilla", "lsgan", "wgan"}, "adversarial objective");
+  v.real("learning_rate", learning_rate, positive, "constant rate of the discriminator");
+  v.integer("start_epoch", start_epoch, Range{1}, "first epoch (from 1) with the adversarial term");
+  v.integer("update_every", update_every, Range{1},
+            "every N-th iteration, from 0, updates the discriminator instead of the network; 1: both at each");
+  v.section("discriminator", discriminator, "PatchGAN");
+}
+
+void TrainingOptions::fields(FieldVisitor& v) {
+  v.integer("iterations", iterations, Range{1}, "length of the run, the discriminator's iterations counted in");
+  v.integer("batch_size", batch_size, Range{1}, "pictures an iteration");
+  v.integer("epoch_length", epoch_length, non_negative, "iterations an epoch; 0: pictures / batch_size");
+  v.text("initial_weights", initial_weights, "weights of the trained network to start from; empty: from scratch");
+  v.boolean("recompute_activations", recompute_activations, "recompute activations in the backward pass: less memory, more time");
+  v.integer("restart_codes_every", restart_codes_every, non_negative, "autoencoder: iterations between restarts of unused codes; 0: never");
+  v.integer("log_every", log_every, Range{1}, "iterations between lines of metrics");
+  v.integer("checkpoint_every", checkpoint_every, Range{1}, "iterations between checkpoints");
+  v.integer("keep_checkpoints", keep_checkpoints, Range{1}, "newest checkpoints to keep");
+  v.integer("sample_every", sample_every, Range{1}, "iterations between sample grids");
+  v.integer("sample_pictures", sample_pictures, non_negative, "pictures in a sample grid");
+}
+
+void Experiment::fields(FieldVisitor& v) {
+  v.choice("trainer", trainer, {"noise_predictor", "denoiser", "autoencoder"}, "what is trained");
+  v.integer("seed", seed, non_negative, "the one seed of all random streams");
+  system.fields(v);
+  v.section("restore", restore, "padding, patches and colour fix");
+  v.section("degradation", degradation, "RealESRGAN pipeline");
+  v.section("data", data, "training pictures");
+  v.section("optimizer", optimizer, "AdamW");
+  v.section("losses", losses, "weights of Eq. 12");
+  v.section("gan", gan, "adversarial training");
+  v.section("training", training, "length, batch and records of the run");
+}
+
+Experiment load_experiment(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+  Experiment experiment;
+  read_config(fields_of(experiment), path, overrides);
+  return experiment;
+}
+
+}  // namespace lpnsr

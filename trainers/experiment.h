@@ -1,0 +1,86 @@
+#pragma once
+// One TOML file, one run: everything that `lpnsr train` and `lpnsr restore` read. Defaults are the paper's run with the published weights.
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+#include "degradation/options.h"
+#include "diffusion/restorer.h"
+#include "diffusion/system.h"
+#include "losses/discriminator.h"
+#include "trainers/data.h"
+#include "trainers/learning_rate.h"
+
+namespace lpnsr {
+
+// AdamW, clipping and the moving average of what is trained.
+struct OptimizerOptions {
+  LearningRateOptions learning_rate;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+  double weight_decay = 0.0;
+  double clip_norm = 1.0;  // 0: no clipping
+  double ema_rate = 0.999;
+  void fields(FieldVisitor& v);
+};
+
+// Weights of Eq. 12, and of the other trainers' losses. A weight of 0 removes the term and its network.
+struct LossOptions {
+  double l1 = 1.0;
+  double mse = 0.0;  // latent space, the denoiser's
+  double lpips = 1.0;
+  double gan = 0.1;
+  double codebook = 1.0;  // the autoencoder's
+  std::string lpips_network = "vgg";
+  bool clamp_image =
+      true;  // the decoded image is clamped to [-1,1] before the losses (the paper's checkpoint; the released second one does not)
+  void fields(FieldVisitor& v);
+};
+
+struct GanOptions {
+  std::string space = "image";  // image (the paper) | latent (the released second checkpoint)
+  std::string objective = "hinge";
+  double learning_rate = 5e-5;
+  int64_t start_epoch = 2;   // epochs are counted from 1
+  int64_t update_every = 2;  // iterations 0, 2, 4, … update the discriminator, the others the predictor; 1: both at each iteration
+  DiscriminatorOptions discriminator;
+  void fields(FieldVisitor& v);
+};
+
+struct TrainingOptions {
+  int64_t iterations = 200000;  // counts the discriminator's iterations too
+  int64_t batch_size = 16;
+  int64_t epoch_length = 0;     // iterations; 0: pictures / batch_size
+  std::string initial_weights;  // of the trained network; empty: from scratch
+  bool recompute_activations = false;
+  int64_t restart_codes_every =
+      0;  // autoencoder: codes that no latent chose since the last restart are moved onto latents of the batch; 0: never
+  int64_t log_every = 50;
+  int64_t checkpoint_every = 5000;
+  int64_t keep_checkpoints = 2;
+  int64_t sample_every = 5000;
+  int64_t sample_pictures = 4;
+  void fields(FieldVisitor& v);
+};
+
+struct Experiment {
+  std::string trainer = "noise_predictor";  // noise_predictor | denoiser | autoencoder
+  int64_t seed = 12345;
+  SystemOptions system;
+  RestoreOptions restore;
+  DegradationOptions degradation;
+  DataOptions data;
+  OptimizerOptions optimizer;
+  LossOptions losses;
+  GanOptions gan;
+  TrainingOptions training;
+  void fields(FieldVisitor& v);
+};
+
+// Throws UsageError listing every fault (core/config.h).
+Experiment load_experiment(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
+
+}  // namespace lpnsr

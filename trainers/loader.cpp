@@ -1,0 +1,117 @@
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <limits>
+#include <mutex>
+#include <thread>
+
+#include <ATen/Functions.h>
+
+#include "core/error.h"
+#include "trainers/data.h"
+#include "trainers/sample_maker.h"
+
+namespace lpnsr {
+namespace {
+
+// A batch in the making: workers write their samples straight into its tensors.
+struct Slot {
+  Batch batch;
+  int64_t missing = 0;
+  std::exception_ptr error;
+  int64_t failed_sample = std::numeric_limits<int64_t>::max();
+};
+
+}  // namespace
+
+struct TrainingLoader::State {
+  State(const DataOptions& data, const DegradationOptions& degradation, uint64_t seed, int64_t samples_a_batch, int64_t first_sample)
+      : maker(data, degradation, seed),
+        batch_size(samples_a_batch),
+        ahead(data.prefetch * samples_a_batch),
+        handed_out(first_sample),
+        claimed(first_sample) {
+    for (int64_t i = 0; i < data.workers; ++i) workers.emplace_back([this] { work(); });
+  }
+
+  ~State() {
+    {
+      const std::lock_guard lock(mutex);
+      ending = true;
+    }
+    room.notify_all();
+    for (auto& worker : workers) worker.join();
+  }
+
+  void work() {
+    std::unique_lock lock(mutex);
+    while (true) {
+      room.wait(lock, [this] { return ending || claimed < handed_out + ahead; });
+      if (ending) return;
+      const int64_t sample = claimed++;
+      const int64_t place = (sample - handed_out) % batch_size;
+      if (place == 0) slots.push_back(new_slot());
+      Slot& slot = slots[static_cast<size_t>((sample - handed_out) / batch_size)];
+      // Views of their own: the tensors' values are written by one worker each.
+      const at::Tensor hr = slot.batch.hr[place], lr = slot.batch.lr[place];
+      lock.unlock();
+      std::exception_ptr error;
+      try {
+        maker.make(sample, hr, lr);
+      } catch (...) {
+        error = std::current_exception();
+      }
+      lock.lock();
+      if (error != nullptr && sample < slot.failed_sample) slot.error = error, slot.failed_sample = sample;
+      if (--slot.missing == 0) ready.notify_all();
+    }
+  }
+
+  Slot new_slot() const {
+    Slot slot;
+    slot.batch.hr = at::empty({batch_size, 3, maker.hr_size(), maker.hr_size()}, at::kFloat);
+    slot.batch.lr = at::empty({batch_size, 3, maker.lr_size(), maker.lr_size()}, at::kFloat);
+    slot.missing = batch_size;
+    return slot;
+  }
+
+  Batch next() {
+    std::unique_lock lock(mutex);
+    ready.wait(lock, [this] { return !slots.empty() && slots.front().missing == 0; });
+    if (slots.front().error != nullptr) std::rethrow_exception(slots.front().error);
+    Batch batch = std::move(slots.front().batch);
+    slots.pop_front();  // references to the other elements stay valid
+    handed_out += batch_size;
+    lock.unlock();
+    room.notify_all();
+    return batch;
+  }
+
+  SampleMaker maker;
+  const int64_t batch_size, ahead;
+  std::mutex mutex;
+  std::condition_variable room, ready;
+  int64_t handed_out, claimed;  // sample numbers
+  bool ending = false;
+  std::deque<Slot> slots;
+  std::vector<std::thread> workers;
+};
+
+TrainingLoader::TrainingLoader(const DataOptions& data, const DegradationOptions& degradation, uint64_t seed, int64_t batch_size,
+                               int64_t first_sample) {
+  if (batch_size < 1) throw UsageError("training.batch_size: must be at least 1");
+  state_ = std::make_unique<State>(data, degradation, seed, batch_size, first_sample);
+}
+
+TrainingLoader::~TrainingLoader() = default;
+
+Batch TrainingLoader::next() { return state_->next(); }
+
+int64_t TrainingLoader::position() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->handed_out;
+}
+
+int64_t TrainingLoader::pictures() const { return state_->maker.pictures(); }
+
+}  // namespace lpnsr

@@ -1,0 +1,72 @@
+#include "core/checkpoint.h"
+#include "core/error.h"
+#include "core/random.h"
+#include "trainers/autoencoder_trainer.h"
+#include "trainers/denoiser_trainer.h"
+#include "trainers/method.h"
+#include "trainers/noise_predictor_trainer.h"
+
+namespace lpnsr {
+namespace {
+
+// The network that is trained: its initial weights come from the run's seed, or from a file.
+template <class Network, class Options>
+Network new_network(const Options& options, const Experiment& experiment, const std::filesystem::path& weights_folder) {
+  torch::manual_seed(stream_seed(static_cast<uint64_t>(experiment.seed), "initial weights"));
+  Network network(options);
+  const std::string& name = experiment.training.initial_weights;
+  if (!name.empty()) {
+    const auto path = find_weights(name, weights_folder, "training.initial_weights");
+    load_strictly(*network, read_weights(path).tensors, path.string());
+  }
+  return network;
+}
+
+void check(const Experiment& experiment) {
+  const int64_t scale = experiment.system.autoencoder.scale();
+  const int64_t latent = experiment.data.crop_size / scale;
+  if (experiment.data.crop_size % scale != 0) {
+    throw UsageError("data.crop_size must be a multiple of the autoencoder's scale, " + std::to_string(scale));
+  }
+  if (experiment.degradation.scale != scale) {
+    throw UsageError("degradation.scale must be the autoencoder's scale, " + std::to_string(scale) +
+                     ": the LR picture is as large as the latent");
+  }
+  if (experiment.trainer == "autoencoder") return;
+  const int64_t multiple = side_multiple(experiment.system.denoiser);
+  if (latent % multiple != 0) {
+    throw UsageError("data.crop_size / " + std::to_string(scale) + " = " + std::to_string(latent) + " must be a multiple of " +
+                     std::to_string(multiple) + ", the side that every level of the denoiser accepts");
+  }
+  const LossOptions& losses = experiment.losses;
+  if (experiment.trainer == "denoiser" && losses.mse <= 0 && losses.lpips <= 0) {
+    throw UsageError("the denoiser's losses are all 0: give losses.mse or losses.lpips a weight");
+  }
+  if (experiment.trainer == "noise_predictor" && losses.l1 <= 0 && losses.lpips <= 0 && losses.gan <= 0) {
+    throw UsageError("the weights of Eq. 12 are all 0: give losses.l1, losses.lpips or losses.gan a weight");
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<TrainingMethod> make_training_method(const Experiment& experiment, const std::filesystem::path& weights_folder) {
+  check(experiment);
+  const SystemOptions& system = experiment.system;
+  PerceptualLoss lpips(experiment.losses, weights_folder);
+  if (experiment.trainer == "autoencoder") {
+    return std::make_unique<AutoencoderTrainer>(experiment, new_network<Autoencoder>(system.autoencoder, experiment, weights_folder),
+                                                std::move(lpips));
+  }
+  Autoencoder autoencoder = load_autoencoder(system, weights_folder);
+  if (experiment.trainer == "denoiser") {
+    return std::make_unique<DenoiserTrainer>(experiment, new_network<SwinUNet>(system.denoiser, experiment, weights_folder),
+                                             std::move(autoencoder), std::move(lpips));
+  }
+  NoisePredictorTrainer::Networks networks;
+  networks.denoiser = load_denoiser(system, weights_folder);
+  networks.autoencoder = std::move(autoencoder);
+  networks.predictor = new_network<NoisePredictor>(system.noise_predictor, experiment, weights_folder);
+  return std::make_unique<NoisePredictorTrainer>(experiment, std::move(networks), std::move(lpips));
+}
+
+}  // namespace lpnsr

@@ -1,0 +1,50 @@
+#pragma once
+// Algorithm 1: the noise predictor is trained end to end through the whole unrolled chain and the decoder, with the denoiser and the
+// autoencoder frozen.
+#include <memory>
+
+#include "diffusion/sampler.h"
+#include "trainers/method.h"
+#include "trainers/perceptual_losses.h"
+#include "trainers/trained_network.h"
+
+namespace lpnsr {
+
+class NoisePredictorTrainer : public TrainingMethod {
+ public:
+  struct Networks {
+    SwinUNet denoiser{nullptr};
+    NoisePredictor predictor{nullptr};
+    Autoencoder autoencoder{nullptr};
+  };
+  NoisePredictorTrainer(const Experiment& experiment, Networks networks, PerceptualLoss lpips);
+
+  Metrics step(const Batch& batch, const StepPosition& position) override;
+  // The same with the chain's normal draws given: x_T's first, then one for each index from T-1 down.
+  Metrics step(const Batch& batch, const StepPosition& position, const DrawNormal& draw);
+
+  // What one pass through the chain gives before any update: latents, image and the terms of Eq. 12.
+  struct Forward {
+    at::Tensor z_hr, z_y, x0, image;
+    at::Tensor l1, lpips, gan, total;  // lpips and gan are undefined where their weight is 0 or the game is not on
+    at::Tensor real, fake;             // what the discriminator sees
+  };
+  Forward forward(const Batch& batch, bool adversarial, const DrawNormal& draw, const std::function<void(const ChainState&)>& observe = {});
+
+  StateDict save() const override;
+  void load(const StateDict& saved, const std::string& origin) override;
+  StateDict weights() const override { return predictor_->average(); }
+  std::string weights_name() const override { return "noise_predictor.safetensors"; }
+  at::Tensor sample(const Batch& batch) override;
+  Adversary* adversary() { return adversary_.get(); }  // null where its weight is 0
+
+ private:
+  Experiment experiment_;
+  Networks networks_;
+  Sampler chain_;
+  PerceptualLoss lpips_;
+  std::unique_ptr<Adversary> adversary_;
+  std::unique_ptr<TrainedNetwork> predictor_;
+};
+
+}  // namespace lpnsr

@@ -1,0 +1,52 @@
+#pragma once
+// The image losses that the trainers share (Eq. 12) and the discriminator's side of the adversarial game.
+#include <filesystem>
+#include <memory>
+
+#include "losses/discriminator.h"
+#include "losses/lpips.h"
+#include "trainers/method.h"
+#include "trainers/trained_network.h"
+
+namespace lpnsr {
+
+// LPIPS with frozen weights; absent (and without a network) where the weight is 0. Throws Error naming the files that are missing
+// otherwise.
+class PerceptualLoss {
+ public:
+  explicit PerceptualLoss(Lpips network = nullptr) : network_(std::move(network)) {}
+  PerceptualLoss(const LossOptions& options, const std::filesystem::path& weights_folder);
+  bool active() const { return !network_.is_empty(); }
+  // Images [N,3,H,W] in [-1,1] -> [N].
+  at::Tensor each(const at::Tensor& image, const at::Tensor& reference);
+  at::Tensor mean(const at::Tensor& image, const at::Tensor& reference) { return each(image, reference).mean(); }
+
+ private:
+  Lpips network_{nullptr};
+};
+
+// PatchGAN with its optimiser. As published it stays in train mode: each call makes one power iteration of the spectral norm.
+class Adversary {
+ public:
+  Adversary(const Experiment& experiment, uint64_t seed);
+  // Whether the game is on in this epoch, and whether this iteration is the discriminator's.
+  bool playing(const StepPosition& position) const;
+  bool discriminators_turn(int64_t iteration) const { return update_every_ > 1 && iteration % update_every_ == 0; }
+  bool updates_every_iteration() const { return update_every_ == 1; }
+
+  at::Tensor generator_term(const at::Tensor& fake);
+  void update(const at::Tensor& real, const at::Tensor& fake, Metrics& metrics);
+
+  Discriminator network() const { return discriminator_; }
+  StateDict save() const { return trained_->save(); }
+  void load(const StateDict& saved, const std::string& origin) { trained_->load(saved, origin); }
+
+ private:
+  Discriminator discriminator_{nullptr};
+  std::unique_ptr<TrainedNetwork> trained_;
+  GanObjective objective_;
+  double learning_rate_;
+  int64_t start_epoch_, update_every_;
+};
+
+}  // namespace lpnsr
