@@ -82,7 +82,6 @@ at::Tensor Sampler::noise_at(int64_t index, const at::Tensor& eps, const ChainSt
 
 at::Tensor Sampler::sample(const SamplerInputs& inputs, const DrawNormal& draw,
                            const std::function<void(const ChainState&)>& observe) const {
-  const torch::NoGradGuard no_grad;
   if (options_.noise == "optimal" && !inputs.reference.defined()) {
     throw UsageError("the optimal noise (Eq. 9) is computed from the true image: a reference is needed");
   }

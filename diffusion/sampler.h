@@ -47,7 +47,8 @@ class Sampler {
  public:
   // `predictor` may be null where the noise does not come from it. Throws UsageError for impossible options.
   Sampler(ResidualShift process, SwinUNet denoiser, NoisePredictor predictor, SamplerOptions options);
-  // Latent x0 [N,3,h,w], before decoding. No autograd. `observe` sees every state.
+  // Latent x0 [N,3,h,w], before decoding. Gradients are recorded as the caller's mode says: Algorithm 1
+  // unrolls this same chain with them. `observe` sees every state.
   at::Tensor sample(const SamplerInputs& inputs, const DrawNormal& draw, const std::function<void(const ChainState&)>& observe = {}) const;
   const SamplerOptions& options() const { return options_; }
 

@@ -67,7 +67,7 @@ at::Tensor ResidualBlock::modulated_norm(const at::Tensor& h, const at::Tensor& 
   if (projected.size(0) == 1) {
     const auto row = scale.squeeze(0);
     const auto weight = out_norm_->weight * row, bias = at::addcmul(shift.squeeze(0), out_norm_->bias, row);
-    return at::group_norm(h, kGroups, weight.to(h.scalar_type()), bias.to(h.scalar_type()), out_norm_->options.eps());
+    return at::group_norm(h, kGroups, weight, bias, out_norm_->options.eps());
   }
   const auto normed = at::group_norm(h, kGroups, out_norm_->weight, out_norm_->bias, out_norm_->options.eps());
   return at::addcmul(shift.unsqueeze(-1).unsqueeze(-1), normed, scale.unsqueeze(-1).unsqueeze(-1));

@@ -16,15 +16,14 @@ nlohmann::json json_number(double value) {
   return value;
 }
 
-// RFC 4180: quoted where a name holds a comma or a quote.
+}  // namespace
+
 std::string csv_field(const std::string& text) {
   if (text.find_first_of(",\"\n") == std::string::npos) return text;
   std::string quoted = "\"";
   for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
   return quoted + "\"";
 }
-
-}  // namespace
 
 double mean_of(const std::vector<double>& values) {
   double sum = 0.0;

@@ -31,6 +31,7 @@ Evaluation evaluate(const std::vector<PicturePair>& pairs, const std::vector<Met
 // The scores of one pair; errors name the files.
 std::vector<double> score_pair(const PicturePair& pair, const std::vector<Metric>& metrics);
 
+std::string csv_field(const std::string& text);     // RFC 4180: quoted where it holds a comma, a quote or a line's end
 double mean_of(const std::vector<double>& values);  // without NaN; NaN where nothing is left
 
 }  // namespace lpnsr

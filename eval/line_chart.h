@@ -12,7 +12,7 @@ struct Series {
 
 struct ChartOptions {
   std::string x_label = "step";
-  std::string y_label;
+  std::string y_label = {};
   bool log_y = false;  // values that are not positive are left out
 };
 

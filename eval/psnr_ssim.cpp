@@ -40,8 +40,9 @@ at::Tensor compared_values(const at::Tensor& picture, const PsnrSsimOptions& opt
   const auto pixels = picture.to(torch::kFloat32);
   if (options.channel == "rgb") return (pixels.to(torch::kFloat64) * 255.0).round();
   at::Tensor luma;
-  if (options.protocol == "lpnsr") {
-    const auto wide = (pixels * 255.0f).to(torch::kFloat64);
+  if (options.protocol == "lpnsr" || options.protocol == "resshift") {
+    // ResShift takes the file's integers, the released program its float32 fractions times 255.
+    const auto wide = options.protocol == "lpnsr" ? (pixels * 255.0f).to(torch::kFloat64) : (pixels.to(torch::kFloat64) * 255.0).round();
     luma = weighted_sum(wide, 65.481, 128.553, 24.966) / 255.0 + 16.0;
   } else if (options.protocol == "pyiqa_yiq") {
     luma = weighted_sum(pixels, 0.299, 0.587, 0.114) * 255.0f;
@@ -52,12 +53,25 @@ at::Tensor compared_values(const at::Tensor& picture, const PsnrSsimOptions& opt
   return rounded_y ? luma.round() : luma;
 }
 
-at::Tensor gaussian_window(bool float32) {
+at::Tensor gaussian_line() {
   const auto offsets = torch::arange(window_size, torch::kFloat64) - (window_size - 1) / 2;
-  auto line = torch::exp(-offsets.square() / (2 * window_sigma * window_sigma));
-  line = line / line.sum();
-  const auto window = torch::outer(line, line).view({1, 1, window_size, window_size});
-  return float32 ? window.to(torch::kFloat32).to(torch::kFloat64) : window;
+  const auto line = torch::exp(-offsets.square() / (2 * window_sigma * window_sigma));
+  return line / line.sum();
+}
+
+// Weighted means over the 11x11 windows that lie within [N,1,H,W]. pyiqa rounds its window to float32; only the sum of the weights matters
+// then, which enters squared means and mean squares differently.
+at::Tensor window_means(const at::Tensor& maps, bool rounded_window) {
+  auto line = gaussian_line();
+  if (rounded_window) line = line * torch::outer(line, line).to(torch::kFloat32).to(torch::kFloat64).sum().sqrt();
+  at::Tensor result = maps;
+  for (const int64_t axis : {2, 3}) {
+    const int64_t positions = result.size(axis) - window_size + 1;
+    auto sum = result.narrow(axis, 0, positions) * line[0].item<double>();
+    for (int64_t k = 1; k < window_size; ++k) sum.add_(result.narrow(axis, k, positions), line[k].item<double>());
+    result = sum;
+  }
+  return result;
 }
 
 }  // namespace
@@ -104,11 +118,9 @@ double ssim(const at::Tensor& image, const at::Tensor& reference, const PsnrSsim
   const int64_t smallest = window_size + (lpnsr ? 1 : 0);
   const auto a = compared_values(cropped(image, full.crop, smallest), full, rounded).unsqueeze(1);
   const auto b = compared_values(cropped(reference, full.crop, smallest), full, rounded).unsqueeze(1);
-  const auto window = gaussian_window(pyiqa);
-  const auto blurred = [&](const at::Tensor& map) { return torch::conv2d(map, window); };
-  const auto mean_a = blurred(a), mean_b = blurred(b);
-  const auto variance_a = blurred(a * a) - mean_a * mean_a, variance_b = blurred(b * b) - mean_b * mean_b;
-  const auto covariance = blurred(a * b) - mean_a * mean_b;
+  const auto means = window_means(torch::cat({a, b, a * a, b * b, a * b}), pyiqa).chunk(5);
+  const auto &mean_a = means[0], &mean_b = means[1];
+  const auto variance_a = means[2] - mean_a * mean_a, variance_b = means[3] - mean_b * mean_b, covariance = means[4] - mean_a * mean_b;
   auto contrast = (2 * covariance + c2) / (variance_a + variance_b + c2);
   if (pyiqa) contrast = torch::relu(contrast);
   auto map = contrast * (2 * mean_a * mean_b + c1) / (mean_a * mean_a + mean_b * mean_b + c1);

@@ -1,6 +1,7 @@
 #include "tools/command_line.h"
 
 #include <iostream>
+#include <sstream>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -13,12 +14,42 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr const char* surplus = "surplus";  // catches arguments that no positional option takes
-constexpr unsigned help_width = 110, help_description_width = 70;
+constexpr size_t help_indent = 28, help_width = 110;
 
 std::vector<std::string> spellings(const po::options_description& options) {
   std::vector<std::string> names;
   for (const auto& option : options.options()) names.push_back("--" + option->long_name());
   return names;
+}
+
+// "  -o, --output FILE         the description, wrapped (default: …)"
+std::string explain(const po::option_description& option) {
+  const std::string short_name = option.canonical_display_name(po::command_line_style::allow_dash_for_short);
+  const bool has_short = short_name.starts_with('-') && !short_name.starts_with("--");
+  std::string line = fmt::format("  {:<4}--{}", has_short ? short_name + "," : "", option.long_name());
+  std::string description = option.description();
+  if (option.semantic()->max_tokens() > 0) {
+    const std::string parameter = option.format_parameter();  // "FILE" or "FILE (=default)"
+    const size_t fallback = parameter.find(" (=");
+    line += " " + parameter.substr(0, fallback);
+    if (fallback != std::string::npos && !parameter.ends_with("(=)")) {
+      description += fmt::format(" (default: {}", parameter.substr(fallback + 3));
+    }
+  }
+  if (line.size() + 2 > help_indent) line.append(1, '\n').append(help_indent, ' ');
+  line.resize(std::max(line.size(), help_indent), ' ');
+  size_t column = help_indent;
+  std::istringstream words(description);
+  for (std::string word; words >> word; column += word.size() + 1) {
+    if (column + word.size() > help_width) {
+      line.back() = '\n';
+      line.append(help_indent, ' ');
+      column = help_indent;
+    }
+    line += word + " ";
+  }
+  line.back() = '\n';
+  return line;
 }
 
 std::string without_value(const std::string& token) { return token.substr(0, token.find('=')); }
@@ -36,10 +67,7 @@ po::typed_value<int64_t>* count_option(const std::string& option, Integer& desti
 }  // namespace
 
 CommandLine::CommandLine(std::string name, std::string summary, std::string example)
-    : name_(std::move(name)),
-      summary_(std::move(summary)),
-      example_(std::move(example)),
-      options_("Options", help_width, help_description_width) {
+    : name_(std::move(name)), summary_(std::move(summary)), example_(std::move(example)), options_("Options") {
   options_.add_options()("help,h", "print this help");
 }
 
@@ -60,7 +88,8 @@ void CommandLine::print_help() const {
     std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     usage += " " + name;
   }
-  std::cout << "Usage: " << usage << "\n" << summary_ << "\n\n" << options_;
+  std::cout << "Usage: " << usage << "\n" << summary_ << "\n\nOptions:\n";
+  for (const auto& option : options_.options()) std::cout << explain(*option);
   if (!example_.empty()) std::cout << "\nExample:\n  " << example_ << "\n";
 }
 

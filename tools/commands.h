@@ -13,6 +13,7 @@ int run_evaluate(const Arguments& arguments);
 int run_forward(const Arguments& arguments);
 int run_inspect(const Arguments& arguments);
 int run_convert(const Arguments& arguments);
+int run_crop(const Arguments& arguments);
 int run_info(const Arguments& arguments);
 int run_report(const Arguments& arguments);
 

@@ -14,8 +14,8 @@ namespace {
 std::string summary() {
   std::string text =
       "Runs one module or metric on given tensors (float32, NCHW): the way to compare with any other implementation.\n"
-      "Without --config the published full-size architecture is built.\n\nModules:\n";
-  for (const auto& module : forward_modules()) text += fmt::format("  {:<20} {:<38} -> {}\n", module.name, module.inputs, module.outputs);
+      "Without --config the published full-size architecture is built.\n\nModules:";
+  for (const auto& module : forward_modules()) text += fmt::format("\n  {:<20} {:<38} -> {}", module.name, module.inputs, module.outputs);
   return text;
 }
 

@@ -28,6 +28,9 @@ struct Command {
 constexpr Command commands[] = {
     {"degrade", "Restoring", "makes low-resolution images with the RealESRGAN pipeline", run_degrade},
     {"train", "Training", "trains what an experiment file names", run_train},
+    {"report", "Training", "writes a run's report.html, or compares methods", run_report},
+    {"evaluate", "Evaluation", "scores restored images", run_evaluate},
+    {"crop", "Evaluation", "cuts evaluation crops out of photographs", run_crop},
     {"forward", "Evaluation", "runs one module or metric on given tensors", run_forward},
     {"inspect", "Weights", "says what a checkpoint holds and which module it fits", run_inspect},
     {"convert", "Weights", "converts a checkpoint to safetensors", run_convert},

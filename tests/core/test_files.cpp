@@ -151,11 +151,11 @@ TEST(OutputFolder, SaysThatItMayNot) {
   fs::permissions(folder / "closed", fs::perms::owner_read | fs::perms::owner_exec | fs::perms::others_read | fs::perms::others_exec);
   constexpr uid_t kNobody = 65534;
   const bool root = geteuid() == 0;  // who may write everywhere
-  if (root) ASSERT_EQ(seteuid(kNobody), 0);
+  ASSERT_EQ(root ? seteuid(kNobody) : 0, 0);
   EXPECT_THROW_MESSAGE(make_output_folder(folder / "closed"), Error, HasSubstr("Permission denied"));
   EXPECT_THROW_MESSAGE(make_output_folder(folder / "closed/a"), Error, HasSubstr("Permission denied"));
   EXPECT_THROW_MESSAGE(write_file_atomically(folder / "closed/b", "x"), Error, HasSubstr("Permission denied"));
-  if (root) ASSERT_EQ(seteuid(0), 0);
+  ASSERT_EQ(root ? seteuid(0) : 0, 0);
 }
 
 TEST(ListImages, ByExtensionInAnyCaseSorted) {

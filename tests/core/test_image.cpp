@@ -109,7 +109,7 @@ TEST_F(Images, GrayWithAlphaAndPaletteAreRead) {
   EXPECT_TRUE(close(gray.rgb, torch::tensor({50.0, 200.0}).expand({3, 1, 2}) / 255.0, 1e-7, 0));
   EXPECT_TRUE(close(gray.alpha, torch::tensor({255.0, 10.0}).reshape({1, 1, 2}) / 255.0, 1e-7, 0));
 
-  const std::string indices("\x78\x01\x01\x03\x00\xfc\xff\x00\x01\x00\x00\x03\x00\x02", 14);  // filter 0, then entries 1 and 0
+  const std::string indices("\x78\x01\x01\x03\x00\xfc\xff\x00\x01\x00\x00\x05\x00\x02", 14);  // filter 0, then entries 1 and 0
   const std::string palette("\x0a\x14\x1e\xff\x80\x00", 6);
   write_text(folder / "p.png", signature + header(3) + png_chunk("PLTE", palette) + png_chunk("IDAT", indices) + png_chunk("IEND", ""));
   const auto coloured = read_image(folder / "p.png");

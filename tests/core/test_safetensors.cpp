@@ -68,7 +68,8 @@ TEST(Safetensors, WritingIsDeterministicAndAligned) {
   const std::string bytes = written(sample());
   const uint64_t length = memory_source(bytes, "")->read_little_endian(0, 8);
   EXPECT_EQ(length % 8, 0U);
-  for (const auto& [key, entry] : nlohmann::json::parse(bytes.substr(8, length)).items()) {
+  const nlohmann::json header = nlohmann::json::parse(bytes.substr(8, length));
+  for (const auto& [key, entry] : header.items()) {
     const uint64_t begin = entry["data_offsets"][0];
     EXPECT_EQ(begin % sample().at(key).element_size(), 0U) << key;
   }
@@ -133,7 +134,7 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"FieldTwice", file_of(R"({"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8), "twice"},
         Fault{"MetadataThatIsNoText", file_of(R"({"__metadata__":{"a":1}})", 0), "number"},
         Fault{"EntryThatIsANumber", file_of(R"({"a":1})", 0), "number"}, Fault{"DeepLists", file_of(nested(1000000), 0), "list"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test) { return std::string(test.param.name); });
 
 TEST(Safetensors, CutAtEveryByteIsRefused) {
   const std::string bytes = written(sample(), {{"a", "b"}});

@@ -109,6 +109,7 @@ TEST_P(ReferenceChain, EachStageAndTheWhole) {
     const auto input = golden_picture(inputs.at(sample));
     Replay replay(reference, k), whole(reference, k);
     at::Tensor before = input;
+    std::string previous;
     Planes running = planes_of(input);
     for (const auto& stage : reference.description.at("stages")) {
       const std::string operation = stage.at("op");
@@ -116,7 +117,11 @@ TEST_P(ReferenceChain, EachStageAndTheWhole) {
       const auto got = tensor_of(replay.apply(stage, planes_of(before)));
       const std::string where = GetParam() + " sample " + std::to_string(k) + " " + stage.dump();
       if (operation == "jpeg") {
-        EXPECT_TRUE(mostly_close(got, want, 2e-5, 0.96)) << where;
+        // Qualities 55 and then 80 scale the tables by 0.9 and 0.4: every coefficient of 2, 6, 10, … steps of the first lies exactly
+        // between two of the second (2.25 k), and the order of a matrix product's additions decides.
+        const bool ties = GetParam() == "lpnsr_b" && previous == "jpeg";
+        EXPECT_TRUE(mostly_close(got, want, 2e-5, ties ? 0.5 : 0.96)) << where;
+        EXPECT_LE((got - want).abs().mean().item<double>(), 1e-3) << where;
       } else if (operation == "poisson") {
         EXPECT_TRUE(mostly_close(got, want, 5e-6, 0.995)) << where;
         EXPECT_LE((got - want).abs().max().item<double>(), 3.0 / 255) << where;
@@ -127,6 +132,7 @@ TEST_P(ReferenceChain, EachStageAndTheWhole) {
         EXPECT_TRUE(close(got, want, 5e-6, 0)) << where;
       }
       before = want;
+      previous = operation;
       running = whole.apply(stage, running);
     }
     EXPECT_LE((tensor_of(running) - before).abs().mean().item<double>(), 1e-3) << GetParam() << " sample " << k;

@@ -123,7 +123,9 @@ void expect_law(const Draws& draws, const std::string& name, const nlohmann::jso
     const auto& parts = law.at("parts");
     expect_bernoulli(flags, law.at("p").at(0), where);
     EXPECT_LE(distance_from_uniform(upper, parts[1]["a"], parts[1]["b"]), 2.23) << where;
-    if (parts[0]["a"] < parts[0]["b"]) EXPECT_LE(distance_from_uniform(lower, parts[0]["a"], parts[0]["b"]), 2.23) << where;
+    if (parts[0]["a"] < parts[0]["b"]) {
+      EXPECT_LE(distance_from_uniform(lower, parts[0]["a"], parts[0]["b"]), 2.23) << where;
+    }
   }
 }
 

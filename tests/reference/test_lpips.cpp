@@ -49,13 +49,19 @@ void expect_flavour(const Flavour& flavour) {
 
   const auto in0 = synthetic_tensor(salt, "lpips/" + flavour.name + "/in0", {2, 3, 64, 64});
   const auto in1 = 0.6 * in0 + 0.4 * synthetic_tensor(salt, "lpips/" + flavour.name + "/in1", {2, 3, 64, 64});
-  const auto leaf = in0.clone().requires_grad_();
-  const auto value = lpips->forward(leaf, in1);
-  value.sum().backward();
-  EXPECT_TRUE(close(value, reference.at("square/value").view({2}), 0.0, 2e-5));
+  EXPECT_TRUE(close(lpips->forward(in0, in1), reference.at("square/value").view({2}), 0.0, 2e-5));
   EXPECT_TRUE(close(torch::stack(lpips->layers(in0, in1), 1), reference.at("square/per_layer"), 0.0, 5e-5));
-  const auto gradient = reference.at("square/grad_in0");
-  EXPECT_LT(((leaf.grad() - gradient).norm() / gradient.norm()).item<double>(), 1e-4);
+  // The stored gradient is of a float64 run; in float32 a ReLU or pooling decision may flip with the machine's kernels
+  // (6.6e-4 for VGG with oneDNN and AVX-512).
+  const auto relative_error = [&](at::ScalarType type) {
+    lpips->to(type);
+    const auto leaf = in0.to(type, false, true).requires_grad_();
+    lpips->forward(leaf, in1.to(type)).sum().backward();
+    const auto gradient = reference.at("square/grad_in0").to(torch::kFloat64);
+    return ((leaf.grad() - gradient).norm() / gradient.norm()).item<double>();
+  };
+  EXPECT_LT(relative_error(torch::kFloat64), 1e-6);
+  EXPECT_LT(relative_error(torch::kFloat32), 2e-3);
 
   using torch::indexing::Slice;
   const auto crop = [](const std::string& name) {

@@ -15,10 +15,12 @@ TEST(ResShiftTraining, LossAndGradientsEqualThePublishedTrainer) {
   for (const bool mse_only : {false, true}) {
     Experiment experiment = reference_experiment(false, 3);
     experiment.losses.mse = 1.0;
-    const auto networks = reference_networks(16);
-    DenoiserTrainer trainer(experiment, networks.denoiser, networks.autoencoder,
-                            mse_only ? PerceptualLoss() : PerceptualLoss(reference_lpips()));
-    const auto losses = trainer.losses(reference_images("resshift", 4), torch::arange(4), reference_noise("resshift/noise", 4));
+    auto networks = reference_networks(16);
+    Lpips lpips = reference_lpips();
+    to_double(networks, lpips);
+    DenoiserTrainer trainer(experiment, networks.denoiser, networks.autoencoder, mse_only ? PerceptualLoss() : PerceptualLoss(lpips));
+    const auto losses = trainer.losses(to_double(reference_images("resshift", 4)), torch::arange(4),
+                                       reference_noise("resshift/noise", 4).to(torch::kFloat64));
     expect_tensor(mse_only ? "mse_only_loss" : "loss", losses.total);
     if (!mse_only) {
       expect_tensor("z_t", losses.z_t);
@@ -61,7 +63,7 @@ TEST_P(SplitBatches, MeanOfTheHalvesIsTheWhole) {
   const std::string name = GetParam();
   const ReferenceCase reference = load_case("training/ddp_equivalence_" + name);
   const bool latent_gan = name == "v2";
-  const Batch whole = reference_images("ddp", 4);
+  const Batch whole = to_double(reference_images("ddp", 4));
   const auto draws_of = [](int64_t first, int64_t count) -> DrawNormal {
     return [draw = reference_draws("ddp", 4), first, count](at::IntArrayRef shape) {
       std::vector<int64_t> all = shape.vec();
@@ -72,10 +74,13 @@ TEST_P(SplitBatches, MeanOfTheHalvesIsTheWhole) {
   const std::vector<std::tuple<std::string, int64_t, int64_t>> parts = {{"full", 0, 4}, {"half0", 0, 2}, {"half1", 2, 2}};
   for (const auto& [part, first, count] : parts) {
     const Experiment experiment = reference_experiment(latent_gan, latent_gan ? 2 : 3);
-    const auto networks = reference_networks(16);
-    NoisePredictorTrainer trainer(experiment, networks, PerceptualLoss(reference_lpips()));
+    auto networks = reference_networks(16);
+    Lpips lpips = reference_lpips();
+    to_double(networks, lpips);
+    NoisePredictorTrainer trainer(experiment, networks, PerceptualLoss(lpips));
     Discriminator discriminator = trainer.adversary()->network();
     fill_discriminator(discriminator);
+    discriminator->to(torch::kFloat64);
     const Batch batch{whole.hr.narrow(0, first, count), whole.lr.narrow(0, first, count)};
     trainer.forward(batch, true, draws_of(first, count)).total.backward();
     std::vector<std::string> keys;

@@ -1,7 +1,7 @@
 #include "diffusion/rrdbnet.h"
-#include "tests/support/networks.h"
 #include "tests/support/reference.h"
 #include "tests/support/synthetic.h"
+#include "tests/support/upsampler_cases.h"
 
 namespace lpnsr::testing {
 namespace {

@@ -76,7 +76,7 @@ TEST_P(Schedule, ProcessAgrees) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Named, Schedule, ::testing::ValuesIn(kSchedules), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Named, Schedule, ::testing::ValuesIn(kSchedules), [](const auto& chosen) { return chosen.param; });
 
 TEST(RespacedSchedule, KeepsTheStepsThatThePublishedCodeKeeps) {
   LPNSR_REQUIRE_GOLDENS();

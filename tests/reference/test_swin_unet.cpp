@@ -47,7 +47,7 @@ TEST_P(TinyDenoiser, AgreesInFloat64) {
 INSTANTIATE_TEST_SUITE_P(Cases, TinyDenoiser,
                          ::testing::Values("unet_tinyA", "unet_tinyA_16x40", "unet_tinyA_24x16", "unet_tinyB", "unet_tinyB_32x16",
                                            "unet_tinyC", "unet_tinyD"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& chosen) { return chosen.param; });
 
 TEST(Denoiser, HasThePublishedMasksAndPositions) {
   LPNSR_REQUIRE_GOLDENS();

@@ -1,8 +1,8 @@
 #include "core/state_dict.h"
 #include "diffusion/swinir.h"
-#include "tests/support/networks.h"
 #include "tests/support/reference.h"
 #include "tests/support/synthetic.h"
+#include "tests/support/upsampler_cases.h"
 
 namespace lpnsr::testing {
 namespace {

@@ -39,10 +39,13 @@ TEST_P(Trajectory, EqualsThePublishedTrainer) {
   const int64_t epoch_length = options.at("steps_per_epoch"), iterations = epoch_length * options.at("epochs").get<int64_t>();
   const std::string tag = reference.description.at("tag");
 
-  const auto networks = reference_networks(4);
-  NoisePredictorTrainer trainer(experiment, networks, PerceptualLoss(reference_lpips()));
+  auto networks = reference_networks(4);
+  Lpips lpips = reference_lpips();
+  to_double(networks, lpips);
+  NoisePredictorTrainer trainer(experiment, networks, PerceptualLoss(lpips));
   Discriminator discriminator = trainer.adversary()->network();
   fill_discriminator(discriminator);
+  discriminator->to(torch::kFloat64);
   const auto parameters = networks.predictor->parameters();
   const auto start = copies(parameters), disc_start = copies(discriminator->parameters());
 
@@ -51,7 +54,7 @@ TEST_P(Trajectory, EqualsThePublishedTrainer) {
   for (int64_t k = 0; k < iterations; ++k) {
     const std::string step = tag + "/step" + std::to_string(k);
     const StepPosition position{k, k / epoch_length + 1, learning_rate_at(experiment.optimizer.learning_rate, k, iterations, epoch_length)};
-    Metrics metrics = trainer.step(reference_images(step, 1), position, reference_draws(step, 1));
+    Metrics metrics = trainer.step(to_double(reference_images(step, 1)), position, reference_draws(step, 1));
     metrics["lr"] = position.learning_rate;
     metrics["predictor_moved"] = norm(moved(parameters, start));
     metrics["disc_moved"] = norm(moved(discriminator->parameters(), disc_start));

@@ -40,6 +40,15 @@ DrawNormal reference_draws(const std::string& name, int64_t batch) {
   };
 }
 
+void to_double(NoisePredictorTrainer::Networks& networks, Lpips& lpips) {
+  networks.denoiser->to(torch::kFloat64);
+  networks.predictor->to(torch::kFloat64);
+  networks.autoencoder->to(torch::kFloat64);
+  lpips->to(torch::kFloat64);
+}
+
+Batch to_double(const Batch& batch) { return {batch.hr.to(torch::kFloat64), batch.lr.to(torch::kFloat64)}; }
+
 SwinUNetOptions reference_unet() {
   SwinUNetOptions options;
   options.image_size = 16;

@@ -5,6 +5,11 @@
 
 namespace lpnsr::testing {
 
+// The tables of gradients are compared in float64: a single ReLU or L1 sign that flips by rounding, as it may on another CPU than the one
+// that made the float32 tables, moves them by more than their tolerance, which is measured between float32 and float64 on that one.
+void to_double(NoisePredictorTrainer::Networks& networks, Lpips& lpips);
+Batch to_double(const Batch& batch);
+
 // hr and lr in [0,1]: 0.5 + 0.25 coarse + 0.15 fine, and the 4x4 means of the unclipped hr + 0.05 noise, both clipped.
 Batch reference_images(const std::string& name, int64_t batch, int64_t latent = 16);
 // Unit-variance uniform noise, [batch,3,latent,latent].

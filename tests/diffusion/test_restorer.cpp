@@ -1,0 +1,155 @@
+#include "core/checkpoint.h"
+#include "core/error.h"
+#include "core/resize.h"
+#include "diffusion/restorer.h"
+#include "tests/support/fixtures.h"
+#include "tests/support/small_system.h"
+
+namespace lpnsr::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+RestoreOptions small_restore() {
+  RestoreOptions options;
+  options.pad_multiple = 8;
+  options.pad_power_of_two = false;
+  return options;
+}
+
+at::Tensor picture(int64_t height, int64_t width) { return synthetic_tensor("restorer", "lr", {3, height, width}, 0.5, 0.5); }
+
+class RestorerTest : public ::testing::Test {
+ protected:
+  Restorer restorer(const RestoreOptions& options, const SystemOptions& system = small_system()) {
+    return {system, options, denoiser_, predictor_, autoencoder_, bicubic_pre_upsampler(4)};
+  }
+  SystemOptions system_ = small_system();
+  SwinUNet denoiser_ = small_network<SwinUNet>(system_.denoiser, "unet");
+  NoisePredictor predictor_ = small_network<NoisePredictor>(system_.noise_predictor, "np");
+  Autoencoder autoencoder_ = small_network<Autoencoder>(system_.autoencoder, "vae");
+};
+
+TEST_F(RestorerTest, AnySizeBecomesFourTimesAsLarge) {
+  const auto restorer_ = restorer(small_restore());
+  for (const auto& [height, width] : {std::pair<int64_t, int64_t>{1, 1}, {3, 70}, {17, 8}}) {
+    const auto image = restorer_.restore(picture(height, width));
+    EXPECT_EQ(image.sizes(), (std::vector<int64_t>{3, 4 * height, 4 * width}));
+    EXPECT_GE(image.min().item<double>(), 0.0);
+    EXPECT_LE(image.max().item<double>(), 1.0);
+    EXPECT_FALSE(image.isnan().any().item<bool>());
+  }
+}
+
+TEST_F(RestorerTest, SeedAloneDecidesTheDraws) {
+  auto options = small_restore();
+  const auto first = restorer(options), second = restorer(options);
+  const auto image = first.restore(picture(16, 16));
+  first.restore(picture(9, 20));
+  EXPECT_TRUE(torch::equal(first.restore(picture(16, 16)), image));
+  EXPECT_TRUE(torch::equal(second.restore(picture(16, 16)), image));
+  options.seed = 6;
+  EXPECT_FALSE(torch::equal(restorer(options).restore(picture(16, 16)), image));
+}
+
+TEST_F(RestorerTest, WaveletFixKeepsTheColoursOfTheInput) {
+  auto options = small_restore();
+  const auto lr = torch::full({3, 16, 16}, 0.5) + torch::tensor({0.2, 0.0, -0.2}).view({3, 1, 1});
+  const auto distance = [&](const std::string& fix) {
+    options.color_fix = fix;
+    const auto image = restorer(options).restore(lr).to(torch::kFloat32);
+    return (image.mean({1, 2}) - lr.mean({1, 2})).abs().max().item<float>();
+  };
+  EXPECT_LT(distance("wavelet"), 0.1F);
+  EXPECT_LT(distance("wavelet"), distance("none"));
+}
+
+TEST_F(RestorerTest, PatchesOnlyAboveTheTile) {
+  auto options = small_restore();
+  const auto count = [&](int64_t tile, int64_t stride) {
+    options.tile = tile;
+    options.tile_stride = stride;
+    int64_t patches = 0;
+    const auto image =
+        restorer(options).restore(picture(16, 40), std::nullopt, [&](const ChainState& state) { patches += state.index == 0; });
+    EXPECT_EQ(image.sizes(), (std::vector<int64_t>{3, 64, 160}));
+    return patches;
+  };
+  EXPECT_EQ(count(0, 16), 1);
+  EXPECT_EQ(count(40, 16), 1);
+  EXPECT_EQ(count(16, 8), 4);
+  EXPECT_EQ(count(24, 24), 2);
+}
+
+TEST_F(RestorerTest, ReferenceIsCutLikeThePicture) {
+  auto system = small_system();
+  system.sampling.noise = "optimal";
+  auto options = small_restore();
+  options.tile = 16;
+  options.tile_stride = 8;
+  const auto lr = picture(16, 24);
+  const auto hr = synthetic_tensor("restorer", "hr", {3, 64, 96}, 0.5, 0.5);
+  const auto eta = make_schedule(system.schedule).eta[0];
+  const torch::NoGradGuard no_grad;
+  int64_t patch = 0;
+  restorer(options, system).restore(lr, hr, [&](const ChainState& state) {
+    if (state.index != 0) return;
+    const int64_t left = 8 * patch++;
+    const auto encode = [&](const at::Tensor& image) { return autoencoder_->encode(image.unsqueeze(0) * 2 - 1); };
+    const auto x0 = encode(hr.slice(2, 4 * left, 4 * left + 64));
+    const auto y0 = encode(resize_bicubic_scale(lr.slice(2, left, left + 16), 4));
+    EXPECT_TRUE(torch::allclose(state.x_t, (1 - eta) * x0 + eta * y0, 0, 1e-3));
+  });
+  EXPECT_EQ(patch, 2);
+  EXPECT_THROW_MESSAGE(restorer(options, system).restore(lr, lr), UsageError, HasSubstr("would be 64x96"));
+  EXPECT_THROW_MESSAGE(restorer(options, system).restore(lr), UsageError, HasSubstr("reference is needed"));
+}
+
+TEST_F(RestorerTest, RefusesSizesThatTheNetworksCannotTake) {
+  auto options = small_restore();
+  options.pad_multiple = 12;
+  EXPECT_THROW_MESSAGE(restorer(options), UsageError, AllOf(HasSubstr("pad_multiple is 12"), HasSubstr("multiple of 8")));
+  options = small_restore();
+  options.tile = 20;
+  EXPECT_THROW_MESSAGE(restorer(options), UsageError, HasSubstr("tile is 20"));
+  options.tile = 16;
+  options.tile_stride = 17;
+  EXPECT_THROW_MESSAGE(restorer(options), UsageError, HasSubstr("tile_stride is 17"));
+}
+
+TEST(PreUpsamplers, LoadAndEnlarge) {
+  const TemporaryFolder folder;
+  const auto options = small_system();
+  write_safetensors(folder / options.weights.swinir, state_dict(*small_network<SwinIR>(options.swinir, "swinir")));
+  write_safetensors(folder / options.weights.bsrgan, state_dict(*small_network<RRDBNet>(options.rrdbnet, "bsrgan")));
+  write_safetensors(folder / options.weights.realesrgan, state_dict(*small_network<RRDBNet>(options.rrdbnet, "realesrgan")));
+  std::vector<at::Tensor> results;
+  for (const std::string name : {"swinir", "bsrgan", "realesrgan", "bicubic"}) {
+    auto chosen = options;
+    chosen.pre_upsampler = name;
+    for (const int64_t side : {1, 7}) {
+      const auto image = load_pre_upsampler(chosen, folder.path())(picture(side, side + 2).unsqueeze(0));
+      EXPECT_EQ(image.sizes(), (std::vector<int64_t>{1, 3, 4 * side, 4 * side + 8})) << name;
+      EXPECT_FALSE(image.requires_grad());
+      if (side == 7) results.push_back(image);
+    }
+  }
+  EXPECT_FALSE(torch::allclose(results[1], results[2]));
+  auto wrong = options;
+  wrong.pre_upsampler = "swinir";
+  wrong.swinir.upscale = 2;
+  EXPECT_THROW_MESSAGE(load_pre_upsampler(wrong, folder.path()), UsageError, HasSubstr("enlarges 2 times"));
+}
+
+TEST(FindWeights, SaysWhereTheyWereLookedForAndComeFrom) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.pth", "x");
+  EXPECT_EQ(find_weights("a.pth", folder.path(), "the test"), folder / "a.pth");
+  EXPECT_EQ(find_weights((folder / "a.pth").string(), "elsewhere", "the test"), folder / "a.pth");
+  EXPECT_THROW_MESSAGE(find_weights("BSRGAN.pth", folder.path(), "the pre-upsampler BSRGAN"), Error,
+                       AllOf(HasSubstr("the pre-upsampler BSRGAN"), HasSubstr((folder / "BSRGAN.pth").string()), HasSubstr("https://")));
+}
+
+}  // namespace
+}  // namespace lpnsr::testing

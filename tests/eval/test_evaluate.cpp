@@ -1,0 +1,109 @@
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/image.h"
+#include "eval/evaluate.h"
+#include "eval/table.h"
+#include "tests/support/fixtures.h"
+
+namespace lpnsr {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::TemporaryFolder;
+
+at::Tensor picture(uint64_t seed, int64_t side = 24) {
+  torch::manual_seed(seed);
+  return torch::rand({3, side, side});
+}
+
+TEST(Pairing, FollowsTheNamesOfDataSets) {
+  const TemporaryFolder lr, hr;
+  const std::vector<std::pair<std::string, std::string>> names = {
+      {"a.png", "a.png"}, {"Canon_001_LR4.png", "Canon_001_HR.png"}, {"b_lq.png", "b.png"}, {"cx4.png", "c_gt.png"}, {"d.png", "d.bmp"}};
+  for (const auto& [low, high] : names) {
+    write_rgb(lr / low, picture(1));
+    write_rgb(hr / high, picture(2));
+  }
+  const auto pairs = pair_pictures(lr.path(), hr.path());
+  ASSERT_EQ(pairs.size(), names.size());
+  for (const auto& pair : pairs) {
+    const auto entry = std::find_if(names.begin(), names.end(), [&](const auto& name) { return name.first == pair.picture.filename(); });
+    ASSERT_NE(entry, names.end());
+    EXPECT_EQ(pair.reference.filename(), entry->second);
+  }
+  // RealSR has both in one folder.
+  const TemporaryFolder both;
+  write_rgb(both / "Nikon_050_LR4.png", picture(1));
+  write_rgb(both / "Nikon_050_HR.png", picture(2));
+  const auto mixed = pair_pictures(both.path(), both.path());
+  ASSERT_EQ(mixed.size(), 1u);
+  EXPECT_EQ(mixed[0].reference.filename(), "Nikon_050_HR.png");
+}
+
+TEST(Pairing, UnmatchedPicturesAreNamed) {
+  const TemporaryFolder restored, hr;
+  write_rgb(restored / "lonely.png", picture(1));
+  write_rgb(hr / "other.png", picture(1));
+  EXPECT_THROW_MESSAGE(pair_pictures(restored.path(), hr.path()), Error, AllOf(HasSubstr("lonely.png"), HasSubstr("1 of 1")));
+  EXPECT_THROW_MESSAGE(pair_pictures(restored.path(), hr / "nowhere"), Error, HasSubstr("nowhere"));
+  const TemporaryFolder empty;
+  EXPECT_THROW_MESSAGE(pair_pictures(empty.path(), hr.path()), Error, HasSubstr("holds no pictures"));
+}
+
+TEST(Evaluate, ScoresAndMeans) {
+  const TemporaryFolder restored, hr;
+  for (const std::string name : {"one.png", "two,three.png"}) {
+    write_rgb(restored / name, picture(name.size()));
+    write_rgb(hr / name, picture(name.size() + 100));
+  }
+  const auto evaluation = evaluate(pair_pictures(restored.path(), hr.path()), make_metrics({"psnr", "ssim"}, {}));
+  ASSERT_EQ(evaluation.pictures.size(), 2u);
+  const double first = psnr(read_image(restored / "one.png").rgb, read_image(hr / "one.png").rgb);
+  EXPECT_EQ(evaluation.pictures[0].values[0], first);
+  EXPECT_NEAR(evaluation.means()[0], (first + evaluation.pictures[1].values[0]) / 2, 1e-12);
+  EXPECT_THAT(evaluation.table(), AllOf(HasSubstr("one.png"), HasSubstr("lpnsr, Y, crop 4"), HasSubstr("mean"), Not(HasSubstr("**"))));
+  EXPECT_THAT(evaluation.csv(), AllOf(HasSubstr("picture,psnr,ssim\n"), HasSubstr("\"two,three.png\""), HasSubstr("\nAVERAGE,")));
+  const auto json = evaluation.json();
+  EXPECT_EQ(json["mean"]["psnr"].get<double>(), evaluation.means()[0]);
+  EXPECT_EQ(json["pictures"][0]["ssim"].get<double>(), evaluation.pictures[0].values[1]);
+}
+
+TEST(Evaluate, NumbersThatJsonLacks) {
+  const TemporaryFolder folder;
+  write_rgb(folder / "same.png", picture(1));
+  const auto evaluation = evaluate({{folder / "same.png", folder / "same.png"}}, make_metrics({"psnr"}, {}));
+  EXPECT_EQ(evaluation.json()["mean"]["psnr"], "inf");
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(mean_of({1.0, nan, 3.0}), 2.0);
+  EXPECT_TRUE(std::isnan(mean_of({nan})));
+}
+
+TEST(Evaluate, SizesThatDifferNameBothFiles) {
+  const TemporaryFolder folder;
+  write_rgb(folder / "small.png", picture(1, 24));
+  write_rgb(folder / "large.png", picture(1, 25));
+  const std::vector<PicturePair> pairs = {{folder / "small.png", folder / "large.png"}};
+  EXPECT_THROW_MESSAGE(evaluate(pairs, make_metrics({"psnr"}, {})), UsageError,
+                       AllOf(HasSubstr("small.png is 24x24"), HasSubstr("large.png is 25x25")));
+  EXPECT_THROW_MESSAGE(evaluate({{folder / "small.png", {}}}, make_metrics({"psnr"}, {})), UsageError, HasSubstr("--reference"));
+}
+
+TEST(Table, MarksTheBestOfEachColumn) {
+  const std::vector<Column> columns = {{"PSNR", true, 2}, {"LPIPS", false, 3}};
+  const std::vector<TableRow> rows = {{"a", {{27.301, 0.04}, {0.3}}}, {"b|c", {{27.304}, {0.25, 0.01}}}, {"d", {{}, {0.9}}}};
+  const auto table = markdown_table("method", columns, rows, true);
+  EXPECT_THAT(table, AllOf(HasSubstr("**27.30 ± 0.04**"), HasSubstr("**27.30**"), HasSubstr("**0.250 ± 0.010**"), HasSubstr(" 0.300 |"),
+                           HasSubstr("b\\|c")));
+  std::istringstream lines(table);
+  std::string line;
+  size_t count = 0;
+  for (; std::getline(lines, line); ++count) EXPECT_TRUE(line.starts_with("| ") && line.ends_with(" |")) << line;
+  EXPECT_EQ(count, 5u);
+  EXPECT_EQ(format_cell({}, 2), "-");
+}
+
+}  // namespace
+}  // namespace lpnsr

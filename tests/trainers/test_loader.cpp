@@ -1,0 +1,162 @@
+#include "core/error.h"
+#include "core/image.h"
+#include "tests/support/fixtures.h"
+#include "tests/support/reference.h"
+#include "tests/support/synthetic.h"
+#include "trainers/crop.h"
+#include "trainers/data.h"
+
+namespace lpnsr {
+namespace {
+
+using lpnsr::testing::TemporaryFolder;
+using lpnsr::testing::write_text;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class Loader : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(folder / "deep/er");
+    for (const auto& [name, height, width] :
+         {std::tuple{"b.png", 40, 56}, {"a.png", 20, 24}, {"deep/er/c.png", 33, 70}, {"deep/d.jpg", 64, 64}}) {
+      write_rgb(folder / name, lpnsr::testing::synthetic_tensor("loader", name, {3, height, width}, 0.5, 0.5));
+    }
+    data.folders = {folder.path().string()};
+    data.crop_size = 32;
+    data.workers = 2;
+    data.prefetch = 2;
+  }
+  std::vector<Batch> batches(int64_t count, int64_t first_sample = 0, int64_t batch_size = 3) const {
+    TrainingLoader loader(data, {}, 99, batch_size, first_sample);
+    std::vector<Batch> result;
+    for (int64_t i = 0; i < count; ++i) result.push_back(loader.next());
+    EXPECT_EQ(loader.position(), first_sample + count * batch_size);
+    return result;
+  }
+  static void expect_same(const Batch& a, const Batch& b) {
+    EXPECT_TRUE(torch::equal(a.hr, b.hr));
+    EXPECT_TRUE(torch::equal(a.lr, b.lr));
+  }
+  TemporaryFolder folder;
+  DataOptions data;
+};
+
+TEST_F(Loader, ShapesAndRanges) {
+  for (const auto& batch : batches(4)) {
+    EXPECT_EQ(batch.hr.sizes(), (std::vector<int64_t>{3, 3, 32, 32}));
+    EXPECT_EQ(batch.lr.sizes(), (std::vector<int64_t>{3, 3, 8, 8}));
+    for (const auto& part : {batch.hr, batch.lr}) {
+      EXPECT_GE(part.min().item<float>(), 0.0F);
+      EXPECT_LE(part.max().item<float>(), 1.0F);
+    }
+  }
+}
+
+TEST_F(Loader, WorkersPrefetchAndCacheChangeNothing) {
+  const auto want = batches(7);
+  for (const auto& [workers, prefetch, cache] : {std::tuple{1, 1, false}, {3, 5, false}, {3, 1, true}}) {
+    data.workers = workers, data.prefetch = prefetch, data.cache = cache;
+    const auto got = batches(7);
+    for (size_t i = 0; i < want.size(); ++i) expect_same(got[i], want[i]);
+  }
+}
+
+TEST_F(Loader, AResumeGoesOnWhereItStopped) {
+  const auto whole = batches(8);
+  const auto rest = batches(3, 5 * 3);
+  for (size_t i = 0; i < rest.size(); ++i) expect_same(rest[i], whole[i + 5]);
+  const auto single = batches(2, 7, 1);  // the batch size does not alter a sample
+  EXPECT_TRUE(torch::equal(single[0].hr[0], whole[2].hr[1]));
+}
+
+TEST_F(Loader, EveryPictureOnceAnEpoch) {
+  data.folders.clear();
+  std::string list;
+  for (int i = 0; i < 7; ++i) {
+    const std::string name = "flat" + std::to_string(i) + ".png";
+    write_rgb(folder / name, torch::full({3, 32, 32}, static_cast<double>(i * 30) / 255.0));
+    list += name + "\n";
+  }
+  write_text(folder / "list.txt", list + "\n");
+  data.lists = {(folder / "list.txt").string()};
+  const auto samples = batches(14, 0, 1);
+  std::vector<std::set<int>> epochs(2);
+  for (size_t i = 0; i < samples.size(); ++i)
+    epochs[i / 7].insert(static_cast<int>(std::lround(samples[i].hr[0][0][0][0].item<float>() * 255)));
+  EXPECT_EQ(epochs[0].size(), 7U);
+  EXPECT_EQ(epochs[1].size(), 7U);
+}
+
+TEST_F(Loader, UnreadablePicturesAreNamedOrSkipped) {
+  write_text(folder / "broken.png", "not a picture");
+  EXPECT_THROW_MESSAGE(batches(3), DataError, AllOf(HasSubstr("broken.png"), HasSubstr("is not an image")));
+  data.skip_unreadable = true;
+  EXPECT_EQ(batches(3).size(), 3U);
+  data.folders = {(folder / "broken.png").string()};
+  EXPECT_THROW_MESSAGE(batches(1), DataError, HasSubstr("none of the training pictures"));
+}
+
+TEST_F(Loader, EndsWithWorkUnderWay) {
+  data.prefetch = 50;
+  const TrainingLoader loader(data, {}, 1, 4, 0);
+  EXPECT_EQ(loader.pictures(), 4);
+}
+
+TEST_F(Loader, CropMustFitTheScale) {
+  data.crop_size = 30;
+  EXPECT_THROW_MESSAGE(batches(1), UsageError, HasSubstr("no multiple of degradation.scale"));
+}
+
+TEST_F(Loader, FindsPicturesByFolderAndList) {
+  const auto names = [this] {
+    std::vector<std::string> result;
+    for (const auto& path : find_pictures(data)) result.push_back(path.lexically_relative(folder.path()).generic_string());
+    return result;
+  };
+  EXPECT_THAT(names(), ::testing::ElementsAre("a.png", "b.png", "deep/d.jpg", "deep/er/c.png"));
+  data.folders = {folder.path().string() + ":2"};
+  EXPECT_THAT(names(), ::testing::ElementsAre("a.png", "b.png"));
+  write_text(folder / "list.txt", "deep/d.jpg\r\n\n  b.png\n");
+  data.lists = {(folder / "list.txt").string()};
+  EXPECT_THAT(names(), ::testing::ElementsAre("a.png", "b.png", "deep/d.jpg"));
+
+  data.folders = {folder.path().string() + ":20"};
+  EXPECT_THROW_MESSAGE(find_pictures(data), UsageError, HasSubstr("it holds 4"));
+  data.folders = {(folder / "none").string()};
+  EXPECT_THROW_MESSAGE(find_pictures(data), UsageError, HasSubstr("does not exist"));
+  data.folders.clear();
+  write_text(folder / "list.txt", "\nmissing.png\n");
+  EXPECT_THROW_MESSAGE(find_pictures(data), UsageError, HasSubstr("list.txt:2: "));
+  data.lists.clear();
+  EXPECT_THROW_MESSAGE(find_pictures(data), UsageError, HasSubstr("data.folders"));
+}
+
+TEST(Crop, PadsRightAndBelowByReflection) {
+  const Picture picture{2, 3, {0, 51, 102, 153, 204, 255, 0, 51, 102, 153, 204, 255, 0, 51, 102, 153, 204, 255}, {}};
+  auto out = torch::empty({3, 5, 5});
+  crop_into(picture, {.size = 5}, out.data_ptr<float>());
+  const std::vector<double> want = {0, .2, .4, .2, 0, .6, .8, 1, .8, .6, 0, .2, .4, .2, 0, .6, .8, 1, .8, .6, 0, .2, .4, .2, 0};
+  EXPECT_TRUE(lpnsr::testing::close(out[2].flatten(), torch::tensor(want), 1e-6, 0));
+}
+
+TEST(Crop, TurnsLikeRot90) {
+  const auto values = lpnsr::testing::synthetic_tensor("crop", "picture", {3, 6, 6}, 0.5, 0.5);
+  const Picture picture{6, 6, {}, {values.data_ptr<float>(), values.data_ptr<float>() + values.numel()}};
+  for (int64_t turns = 0; turns < 4; ++turns) {
+    auto out = torch::empty({3, 6, 6});
+    crop_into(picture, {.size = 6, .flip = true, .quarter_turns = turns}, out.data_ptr<float>());
+    EXPECT_TRUE(torch::equal(out, torch::rot90(values.flip(2), turns, {1, 2}))) << turns;
+  }
+}
+
+TEST(Halving, AveragesFours) {
+  const Picture half = halved({2, 3, {0, 51, 9, 102, 255, 9, 0, 0, 9, 0, 0, 9, 51, 51, 9, 51, 51, 9}, {}});
+  EXPECT_EQ(half.height, 1);
+  EXPECT_EQ(half.width, 1);
+  EXPECT_NEAR(half.at(0, 0, 0), 0.4, 1e-6);
+  EXPECT_NEAR(half.at(2, 0, 0), 0.2, 1e-6);
+}
+
+}  // namespace
+}  // namespace lpnsr
