@@ -3,7 +3,6 @@
 #include <numbers>
 
 #include <fmt/ranges.h>
-#include <fmt/ranges.h>
 
 #include "core/error.h"
 

@@ -91,7 +91,7 @@ at::Tensor RRDBNetImpl::forward(const at::Tensor& image) {
   features = torch::leaky_relu(conv_up1_(twice_as_large(features)), kSlope);
   features = torch::leaky_relu(conv_up2_(twice_as_large(features)), kSlope);
   const auto large = conv_last_(torch::leaky_relu(conv_hr_(features), kSlope));
-  return large.slice(-2, 0, height * options_.scale).slice(-1, 0, width * options_.scale);
+  return large.slice(-2, 0, height * options_.scale).slice(-1, 0, width * options_.scale).contiguous();
 }
 
 StateDict rename_old_rrdb_keys(const StateDict& weights) {

@@ -4,7 +4,6 @@
 #include <numeric>
 
 #include <fmt/ranges.h>
-#include <fmt/ranges.h>
 
 #include "core/error.h"
 #include "diffusion/checkpointing.h"

@@ -1,7 +1,8 @@
 #include "diffusion/swinir.h"
 
-#include "core/error.h"
 #include <fmt/format.h>
+
+#include "core/error.h"
 #include "diffusion/image_ops.h"
 
 namespace lpnsr {
@@ -113,7 +114,8 @@ at::Tensor SwinIRImpl::forward(const at::Tensor& image) {
   const auto shallow = conv_first_((whole - mean) * options_.img_range);
   const auto deep = conv_after_body_.run->forward(deep_features(shallow)) + shallow;
   const auto large = reconstruct(deep) / options_.img_range + mean;
-  return large.slice(-2, 0, height * options_.upscale).slice(-1, 0, width * options_.upscale);
+  // The tokens' order of axes must not leave this network: GroupNorm loses digits on channels-last pictures.
+  return large.slice(-2, 0, height * options_.upscale).slice(-1, 0, width * options_.upscale).contiguous(at::MemoryFormat::Contiguous);
 }
 
 }  // namespace lpnsr

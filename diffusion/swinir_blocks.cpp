@@ -1,6 +1,6 @@
 #include "diffusion/swinir_blocks.h"
 
-#include <array>
+#include <cmath>
 #include <utility>
 
 namespace lpnsr::swinir {
@@ -51,12 +51,15 @@ WindowAttentionImpl::WindowAttentionImpl(const BlockOptions& options) : heads_(o
 at::Tensor WindowAttentionImpl::forward(const at::Tensor& tokens, const at::Tensor& mask) {
   const int64_t windows = tokens.size(0), area = tokens.size(1), dim = tokens.size(2);
   const auto qkv = qkv_(tokens).view({windows, area, 3, heads_, dim / heads_}).permute({2, 0, 3, 1, 4});
-  auto bias =
-      relative_position_bias_table_.index_select(0, relative_position_index_.flatten()).view({area, area, heads_}).permute({2, 0, 1});
-  bias = mask.defined() ? (bias.unsqueeze(0) + mask.unsqueeze(1)) : bias.unsqueeze(0);
-  bias = bias.to(qkv.scalar_type());
-  if (mask.defined() && mask.size(0) != windows) bias = bias.repeat({windows / mask.size(0), 1, 1, 1});
-  const auto mixed = at::scaled_dot_product_attention(qkv[0], qkv[1], qkv[2], bias);
+  const auto bias = relative_position_bias_table_.index_select(0, relative_position_index_.flatten()).view({area, area, heads_});
+  // Plain matrix products: on windows this small no slower on a CPU than scaled_dot_product_attention and closer in the last digits, and
+  // the mask need not be repeated for each picture.
+  auto scores = torch::matmul(qkv[0] * (1.0 / std::sqrt(static_cast<double>(dim / heads_))), qkv[1].transpose(-2, -1));
+  scores += bias.permute({2, 0, 1}).to(scores.scalar_type());
+  if (mask.defined()) {
+    scores.view({windows / mask.size(0), mask.size(0), heads_, area, area}) += mask.unsqueeze(1).to(scores.scalar_type());
+  }
+  const auto mixed = torch::matmul(scores.softmax(-1), qkv[2]);
   return proj_(mixed.transpose(1, 2).reshape({windows, area, dim}));
 }
 

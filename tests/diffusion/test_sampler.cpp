@@ -25,6 +25,7 @@ class SamplerTest : public ::testing::Test {
     return Sampler(four_steps(), denoiser_, with_predictor ? predictor_ : NoisePredictor(nullptr), options).sample(inputs_, draw, observe);
   }
 
+  torch::NoGradGuard no_grad_;
   SwinUNet denoiser_ = small_network<SwinUNet>(small_denoiser(), "unet");
   NoisePredictor predictor_ = small_network<NoisePredictor>(small_denoiser(), "np");
   SamplerInputs inputs_{synthetic_tensor("t", "lq", {1, 3, 16, 16}), synthetic_tensor("t", "y0", {1, 3, 16, 16}),
@@ -39,7 +40,16 @@ TEST_F(SamplerTest, OneStepNeedsNoPredictor) {
   EXPECT_EQ(draws_, 2);
   options.noise = "random";
   EXPECT_TRUE(torch::equal(without, sample(options, {}, false)));
-  EXPECT_FALSE(without.requires_grad());
+}
+
+// Algorithm 1 trains through this chain.
+TEST_F(SamplerTest, GradientsReachThePredictorWhereTheyAreWanted) {
+  EXPECT_FALSE(sample(SamplerOptions{}).requires_grad());
+  const torch::AutoGradMode with_gradients(true);
+  sample(SamplerOptions{}).sum().backward();
+  for (const auto& parameter : predictor_->named_parameters()) {
+    ASSERT_TRUE(parameter.value().grad().defined()) << parameter.key();
+  }
 }
 
 TEST_F(SamplerTest, MissingPredictorIsRefused) {
@@ -106,7 +116,6 @@ TEST_F(SamplerTest, MeanIsDeterministicGivenTheStart) {
   std::vector<at::Tensor> noises;
   const auto mean = sample(options, [&](const ChainState& state) { noises.push_back(state.noise); });
   EXPECT_FALSE(torch::equal(mean, sample(SamplerOptions{})));
-  const torch::NoGradGuard no_grad;
   int64_t step = 0;
   sample(options, [&](const ChainState& state) {
     if (state.index == 0) return;

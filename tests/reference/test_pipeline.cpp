@@ -79,7 +79,6 @@ void check_pipeline(const std::string& name, const std::function<void(SamplerOpt
   inputs.lq = lr * 2 - 1;
   inputs.y0 = system.autoencoder->encode(upsampled);
   EXPECT_TRUE(close(inputs.y0, golden.at("lr_latent"), latent_atol, latent_rtol));
-  std::cerr << "DBG " << (upsampled - golden.at("lr_upsampled")).abs().max().item<float>() << " " << (system.autoencoder->encode(golden.at("lr_upsampled")) - golden.at("lr_latent")).abs().max().item<float>() << " " << (inputs.y0 - golden.at("lr_latent")).abs().max().item<float>() <<  "\n";
   if (golden.tensors.contains("hr_latent")) {
     inputs.reference = system.autoencoder->encode(picture(golden.at("hr_u8")).unsqueeze(0) * 2 - 1);
     EXPECT_TRUE(close(inputs.reference, golden.at("hr_latent"), latent_atol, latent_rtol));

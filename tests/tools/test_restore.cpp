@@ -1,0 +1,138 @@
+#include "core/checkpoint.h"
+#include "core/files.h"
+#include "core/image.h"
+#include "tests/support/fixtures.h"
+#include "tests/support/small_system.h"
+#include "trainers/experiment.h"
+
+namespace lpnsr::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class RestoreCommand : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    Experiment experiment;
+    experiment.system = small_system();
+    experiment.restore.pad_multiple = 8;
+    experiment.restore.pad_power_of_two = false;
+    write_text(folder_ / "small.toml", write_config(fields_of(experiment)));
+    const auto& system = experiment.system;
+    const auto weights = folder_ / "weights";
+    std::filesystem::create_directories(weights);
+    write_safetensors(weights / system.weights.denoiser, state_dict(*small_network<SwinUNet>(system.denoiser, "unet")));
+    write_safetensors(weights / system.weights.noise_predictor, state_dict(*small_network<NoisePredictor>(system.noise_predictor, "np")));
+    write_safetensors(weights / system.weights.autoencoder, state_dict(*small_network<Autoencoder>(system.autoencoder, "vae")));
+    std::filesystem::create_directories(folder_ / "in");
+    write_rgb(path("in/a.png"), picture("a", 9, 13));
+  }
+
+  static at::Tensor picture(const std::string& name, int64_t height, int64_t width) {
+    return synthetic_tensor("command", name, {3, height, width}, 0.5, 0.5);
+  }
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  ProgramResult restore(const std::string& input, const std::string& output, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments{"restore",       "-i",           input, "-o", output, "--experiment", path("small.toml"),
+                                       "--weights-dir", path("weights")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_program(arguments);
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(RestoreCommand, APictureIntoAFileOrAFolder) {
+  const auto result = restore(path("in/a.png"), path("b.png"));
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(read_image(path("b.png")).rgb.sizes(), (std::vector<int64_t>{3, 36, 52}));
+  ASSERT_EQ(restore(path("in/a.png"), path("new") + "/", {"--suffix", "_x4"}).status, 0);
+  EXPECT_EQ(read_file(path("new/a_x4.png")), read_file(path("b.png")));
+  ASSERT_EQ(restore(path("in/a.png"), path("c.png"), {"--seed", "5"}).status, 0);
+  EXPECT_NE(read_file(path("c.png")), read_file(path("b.png")));
+}
+
+TEST_F(RestoreCommand, AFolderGoesOnAfterADamagedPicture) {
+  write_text(folder_ / "in/broken.png", "no picture");
+  write_rgb(path("in/more.jpg"), picture("c", 8, 8));
+  const auto result = restore(path("in"), path("out"), {"--steps", "2"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("1 of 3 pictures could not be restored"), HasSubstr("broken.png")));
+  EXPECT_EQ(read_image(path("out/a.png")).height(), 36);
+  EXPECT_EQ(read_image(path("out/more.png")).height(), 32);
+  EXPECT_FALSE(std::filesystem::exists(path("out/broken.png")));
+}
+
+TEST_F(RestoreCommand, GrayDepthAndTransparencyStay) {
+  Image gray;
+  gray.rgb = picture("g", 6, 6).mean(0, true).expand({3, -1, -1}).contiguous();
+  gray.gray = true;
+  gray.bit_depth = 16;
+  write_image(path("gray.png"), gray);
+  ASSERT_EQ(restore(path("gray.png"), path("gray4.png"), {"--steps", "1"}).status, 0);
+  const auto gray4 = read_image(path("gray4.png"));
+  EXPECT_TRUE(gray4.gray);
+  EXPECT_EQ(gray4.bit_depth, 16);
+  EXPECT_EQ(gray4.height(), 24);
+
+  Image clear;
+  clear.rgb = picture("t", 5, 7);
+  clear.alpha = torch::full({1, 5, 7}, 0.5);
+  write_image(path("clear.png"), clear);
+  ASSERT_EQ(restore(path("clear.png"), path("clear4.png"), {"--steps", "1"}).status, 0);
+  const auto clear4 = read_image(path("clear4.png"));
+  ASSERT_TRUE(clear4.alpha.defined());
+  EXPECT_EQ(clear4.alpha.sizes(), (std::vector<int64_t>{1, 20, 28}));
+  EXPECT_TRUE(torch::allclose(clear4.alpha, torch::full({1, 20, 28}, 0.5), 0, 0.01));
+}
+
+TEST_F(RestoreCommand, NoiseSourcesAndMaps) {
+  std::filesystem::create_directories(folder_ / "true");
+  write_rgb(path("true/a.png"), picture("hr", 36, 52));
+  for (const std::string noise : {"predictor", "random", "approximate", "optimal"}) {
+    const auto result =
+        restore(path("in/a.png"), path(noise + ".png"), {"--noise", noise, "--reference", path("true"), "--noise-maps", path(noise)});
+    ASSERT_EQ(result.status, 0) << result.err;
+    for (const std::string step : {"2", "3", "4"}) {
+      EXPECT_EQ(read_image(path(noise + "/" + noise + "-t" + step + ".png")).rgb.sizes(), (std::vector<int64_t>{3, 16, 16}));
+    }
+  }
+  ASSERT_EQ(restore(path("in/a.png"), path("off.png"), {"--predictor-off", "4,3,2"}).status, 0);
+  EXPECT_EQ(read_file(path("off.png")), read_file(path("random.png")));
+  EXPECT_NE(read_file(path("off.png")), read_file(path("predictor.png")));
+  const auto missing = restore(path("in/a.png"), path("x.png"), {"--noise", "optimal"});
+  EXPECT_EQ(missing.status, 2);
+  EXPECT_THAT(missing.err, HasSubstr("--reference"));
+}
+
+TEST_F(RestoreCommand, Patches) {
+  write_rgb(path("wide.png"), picture("w", 8, 30));
+  ASSERT_EQ(restore(path("wide.png"), path("cut.png"), {"--tile", "16", "--noise-maps", path("maps")}).status, 0);
+  EXPECT_EQ(read_image(path("cut.png")).rgb.sizes(), (std::vector<int64_t>{3, 32, 120}));
+  EXPECT_TRUE(std::filesystem::exists(path("maps/cut-patch3-t4.png")));
+  EXPECT_FALSE(std::filesystem::exists(path("maps/cut-patch4-t4.png")));
+}
+
+TEST_F(RestoreCommand, RefusesWithTheReason) {
+  const auto refused = [&](const std::vector<std::string>& more, int status, const std::string& why) {
+    const auto result = restore(path("in"), path("out"), more);
+    EXPECT_EQ(result.status, status) << result.err;
+    EXPECT_THAT(result.err, HasSubstr(why));
+  };
+  refused({"--steps", "5"}, 2, "sampling.steps is 5");
+  refused({"--noise", "randum"}, 2, "random");
+  refused({"--tile", "20"}, 2, "restore.tile is 20");
+  refused({"--predictor-off", "1"}, 2, "predictor_off");
+  refused({"--pre-upsampler", "bsrgan"}, 1, "BSRGAN.pth");
+  EXPECT_THAT(restore(path("in"), path("in")).err, HasSubstr("would be overwritten"));
+  EXPECT_THAT(restore(path("nothing"), path("out")).err, HasSubstr("does not exist"));
+  EXPECT_THAT(restore(path("in"), path("small.toml")).err, HasSubstr("is a file"));
+  write_rgb(path("in/a.jpg"), picture("a", 4, 4));
+  EXPECT_THAT(restore(path("in"), path("out")).err, HasSubstr("would both be written"));
+  EXPECT_FALSE(std::filesystem::exists(path("out")));
+}
+
+}  // namespace
+}  // namespace lpnsr::testing

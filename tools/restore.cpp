@@ -1,0 +1,177 @@
+// lpnsr restore: Algorithm 2 on a picture or a folder.
+#include <charconv>
+#include <map>
+
+#include <fmt/ranges.h>
+
+#include "core/device.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/image.h"
+#include "core/log.h"
+#include "core/resize.h"
+#include "diffusion/restorer.h"
+#include "tools/command_line.h"
+#include "tools/commands.h"
+#include "tools/restore_jobs.h"
+#include "trainers/experiment.h"
+
+namespace lpnsr {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<int64_t> parse_steps(const std::string& text) {
+  std::vector<int64_t> steps;
+  for (size_t start = 0; start <= text.size();) {
+    const size_t end = std::min(text.find(',', start), text.size());
+    int64_t step = 0;
+    const auto [rest, fault] = std::from_chars(text.data() + start, text.data() + end, step);
+    if (fault != std::errc() || rest != text.data() + end) {
+      throw UsageError(fmt::format("--predictor-off '{}': steps separated by commas expected, as 4,3,2", text));
+    }
+    steps.push_back(step);
+    start = end + 1;
+  }
+  return steps;
+}
+
+// The true picture of each job, by name.
+std::map<std::string, fs::path> find_references(const std::vector<RestoreJob>& jobs, const std::string& folder) {
+  std::error_code absent;
+  if (folder.empty()) throw UsageError("--noise optimal is computed from the true picture (Eq. 9): name its folder with --reference");
+  if (!fs::is_directory(folder, absent)) throw Error(fmt::format("--reference '{}' is no folder", folder));
+  std::map<std::string, fs::path> by_stem;
+  for (const auto& path : list_images(folder, /*recursive=*/false)) by_stem[path.stem().string()] = path;
+  for (const auto& job : jobs) {
+    if (!by_stem.contains(job.input.stem().string())) {
+      throw Error(fmt::format("--reference '{}' holds no picture '{}'", folder, job.input.stem().string()));
+    }
+  }
+  return by_stem;
+}
+
+// The noise of each step as PICTURE-t4.png …, 0 in the middle of the range and three standard deviations at its ends; patches are numbered.
+class NoiseMaps {
+ public:
+  NoiseMaps(fs::path folder, std::string picture) : folder_(std::move(folder)), picture_(std::move(picture)) {}
+  void operator()(const ChainState& state) {
+    if (state.index == 0) return;
+    const int64_t patch = patches_[state.index]++;
+    const std::string name = fmt::format("{}-t{}{}.png", picture_, state.index + 1, patch == 0 ? "" : fmt::format("-patch{}", patch + 1));
+    write_rgb(folder_ / name, (state.noise[0].cpu() / 6 + 0.5).clamp(0, 1));
+  }
+
+ private:
+  fs::path folder_;
+  std::string picture_;
+  std::map<int64_t, int64_t> patches_;
+};
+
+}  // namespace
+
+int run_restore(const Arguments& arguments) {
+  namespace po = boost::program_options;
+  CommandLine line("restore", "Restores a picture, or each picture of a folder, at four times its size (Algorithm 2).",
+                   "lpnsr restore -i photo.png -o restored.png --weights-dir weights\n"
+                   "  lpnsr restore -i photos/ -o restored/ --pre-upsampler bicubic --steps 2");
+  CommonOptions common;
+  std::string input, output, experiment_file, suffix, off, reference, noise_maps, noise, pre_upsampler, color_fix;
+  int64_t steps = 0, start_step = 0, tile = 0, tile_stride = 0;
+  bool upsample_only = false;
+  line.add()("input,i", po::value(&input)->required()->value_name("PATH"), "a picture or a folder of pictures")(
+      "output,o", po::value(&output)->required()->value_name("PATH"), "file for a picture, folder for a folder")(
+      "experiment", po::value(&experiment_file)->value_name("TOML"),
+      "networks, weights and sampling; without it the published configuration")(
+      "steps", po::value(&steps)->value_name("N"), "sampling steps, 1 to T")("start-step", po::value(&start_step)->value_name("T"),
+                                                                             "paper's t to start at")(
+      "noise", po::value(&noise)->value_name("SOURCE"), "predictor, random, optimal or approximate (Table 5)")(
+      "predictor-off", po::value(&off)->value_name("LIST"), "paper's t at which a random draw replaces the predictor, as 4,3,2 (Table 4)")(
+      "pre-upsampler", po::value(&pre_upsampler)->value_name("NAME"), "swinir, bsrgan, realesrgan or bicubic (Table 7)")(
+      "pre-upsample-only", po::bool_switch(&upsample_only), "write what the chain would start from: the rows of the regression methods")(
+      "tile", po::value(&tile)->value_name("N"), "LR side above which patches are cut; 0: never")(
+      "tile-stride", po::value(&tile_stride)->value_name("N"), "distance between patches")(
+      "color-fix", po::value(&color_fix)->value_name("KIND"), "wavelet, adain or none")(
+      "reference", po::value(&reference)->value_name("DIR"), "true pictures under the inputs' names, for --noise optimal")(
+      "noise-maps", po::value(&noise_maps)->value_name("DIR"), "write the noise of each step as pictures (Fig. 2)")(
+      "suffix", po::value(&suffix)->value_name("TEXT"), "added to the names of the results of a folder");
+  add_common_options(line, common, {"weights-dir", "seed", "set", "device", "precision", "threads"});
+  if (!line.parse(arguments)) return 0;
+  set_threads(common.threads);
+
+  // Options are configuration keys under shorter names, so that one set of checks and messages serves both.
+  std::vector<std::string> overrides = common.set;
+  const auto override_text = [&](const char* option, const char* key, const std::string& value) {
+    if (line.has(option)) overrides.push_back(fmt::format("{}=\"{}\"", key, value));
+  };
+  const auto override_number = [&](const char* option, const char* key, int64_t value) {
+    if (line.has(option)) overrides.push_back(fmt::format("{}={}", key, value));
+  };
+  override_text("noise", "sampling.noise", noise);
+  override_text("pre-upsampler", "pre_upsampler", pre_upsampler);
+  override_text("color-fix", "restore.color_fix", color_fix);
+  override_number("steps", "sampling.steps", steps);
+  override_number("start-step", "sampling.start_step", start_step);
+  override_number("tile", "restore.tile", tile);
+  override_number("tile-stride", "restore.tile_stride", tile_stride);
+  if (line.has("predictor-off")) overrides.push_back(fmt::format("sampling.predictor_off=[{}]", fmt::join(parse_steps(off), ",")));
+
+  Experiment experiment;
+  if (experiment_file.empty()) {
+    read_config_text(fields_of(experiment), "", "the published configuration", overrides);
+  } else {
+    experiment = load_experiment(experiment_file, overrides);
+  }
+  experiment.restore.seed = line.has("seed") || experiment_file.empty() ? common.seed : static_cast<uint64_t>(experiment.seed);
+
+  const c10::Device device = parse_device(common.device);
+  const c10::ScalarType precision = parse_precision(common.precision);
+  const auto jobs = plan_restoring(input, output, suffix);
+  std::map<std::string, fs::path> references;
+  if (experiment.system.sampling.noise == "optimal" && !upsample_only) references = find_references(jobs, reference);
+  const fs::path weights = weights_folder(common.weights_dir);
+  const int64_t scale = experiment.system.autoencoder.scale();
+
+  std::optional<Restorer> restorer;
+  PreUpsampler upsampler;
+  if (upsample_only) {
+    upsampler = load_pre_upsampler(experiment.system, weights);
+  } else {
+    restorer.emplace(Restorer::load(experiment.system, experiment.restore, weights));
+    restorer->to(device);
+  }
+  if (!noise_maps.empty()) make_output_folder(noise_maps);
+  for (const auto& job : jobs) {
+    if (job.output.has_parent_path()) make_output_folder(job.output.parent_path());
+  }
+
+  const AutocastScope autocast(device, precision);
+  std::vector<std::string> failures;
+  Progress progress("restoring", static_cast<int64_t>(jobs.size()), 0, "pictures");
+  for (const auto& job : jobs) {
+    try {
+      Image picture = read_image(job.input);
+      std::optional<at::Tensor> truth;
+      if (!references.empty()) truth = read_image(references.at(job.input.stem().string())).rgb;
+      std::function<void(const ChainState&)> observe;
+      if (!noise_maps.empty()) observe = NoiseMaps(noise_maps, job.name);
+      const torch::NoGradGuard no_grad;
+      picture.rgb = restorer ? restorer->restore(picture.rgb, truth, observe).cpu() : upsampler(picture.rgb.unsqueeze(0))[0].clamp(0, 1);
+      if (picture.alpha.defined()) picture.alpha = resize_bicubic_scale(picture.alpha, scale).clamp(0, 1);
+      write_image(job.output, picture, Rounding::truncate);
+    } catch (const UsageError&) {
+      throw;
+    } catch (const Error& error) {
+      if (jobs.size() == 1) throw;
+      failures.emplace_back(error.what());
+    }
+    progress.advance();
+  }
+  progress.finish();
+  if (failures.empty()) return 0;
+  std::string message = fmt::format("{} of {} pictures could not be restored:", failures.size(), jobs.size());
+  for (const auto& failure : failures) message += "\n  " + failure;
+  throw Error(message);
+}
+
+}  // namespace lpnsr

@@ -1,0 +1,58 @@
+#include "tools/restore_jobs.h"
+
+#include <map>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/files.h"
+
+namespace lpnsr {
+namespace {
+
+namespace fs = std::filesystem;
+
+RestoreJob into_folder(const fs::path& input, const fs::path& base, const fs::path& output, const std::string& suffix) {
+  const fs::path relative = input.lexically_proximate(base);
+  const fs::path name = relative.parent_path() / (relative.stem().string() + suffix);
+  return {input, output / (name.string() + ".png"), name.generic_string()};
+}
+
+void refuse_overwriting(const std::vector<RestoreJob>& jobs) {
+  std::map<fs::path, fs::path> written, read;
+  for (const auto& job : jobs) read.emplace(fs::weakly_canonical(job.input), job.input);
+  for (const auto& job : jobs) {
+    const auto target = fs::weakly_canonical(job.output);
+    if (read.contains(target)) {
+      throw UsageError(fmt::format("{} would be overwritten by a result; choose another --output or a --suffix", job.output.string()));
+    }
+    const auto [other, fresh] = written.emplace(target, job.input);
+    if (!fresh) {
+      throw UsageError(fmt::format("{} and {} would both be written to {}; restore them into different folders", other->second.string(),
+                                   job.input.string(), job.output.string()));
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<RestoreJob> plan_restoring(const fs::path& input, const fs::path& output, const std::string& suffix) {
+  if (!fs::exists(input)) throw Error(fmt::format("{}: does not exist", input.string()));
+  const bool output_is_folder = fs::is_directory(output) || !output.has_filename();
+  std::vector<RestoreJob> jobs;
+  if (fs::is_directory(input)) {
+    if (fs::exists(output) && !fs::is_directory(output)) {
+      throw UsageError(fmt::format("{} is a folder, so the output must be one too, but {} is a file", input.string(), output.string()));
+    }
+    for (const auto& path : list_images(input, /*recursive=*/true)) jobs.push_back(into_folder(path, input, output, suffix));
+    if (jobs.empty()) throw Error(fmt::format("{}: holds no pictures", input.string()));
+  } else if (output_is_folder) {
+    jobs.push_back(into_folder(input, input.parent_path(), output, suffix));
+  } else {
+    jobs.push_back({input, output, output.stem().string()});
+  }
+  refuse_overwriting(jobs);
+  return jobs;
+}
+
+}  // namespace lpnsr
