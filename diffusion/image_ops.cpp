@@ -3,8 +3,9 @@
 #include <bit>
 #include <cmath>
 
-#include "core/error.h"
 #include <fmt/format.h>
+
+#include "core/error.h"
 
 namespace lpnsr {
 

@@ -3,8 +3,9 @@
 #include <array>
 #include <regex>
 
-#include "core/error.h"
 #include <fmt/format.h>
+
+#include "core/error.h"
 #include "diffusion/image_ops.h"
 
 namespace lpnsr {

@@ -26,7 +26,7 @@ struct Command {
 
 // In the order of --help; commands of one group stand together.
 constexpr Command commands[] = {
-    {"restore", "Restoring", "restores a picture or a folder (Algorithm 2)", run_restore},
+    {"restore", "Restoring", "restores an image or a folder of images (Algorithm 2)", run_restore},
     {"degrade", "Restoring", "makes low-resolution images with the RealESRGAN pipeline", run_degrade},
     {"train", "Training", "trains what an experiment file names", run_train},
     {"report", "Training", "writes a run's report.html, or compares methods", run_report},

@@ -59,6 +59,7 @@ class NoiseMaps {
     if (state.index == 0) return;
     const int64_t patch = patches_[state.index]++;
     const std::string name = fmt::format("{}-t{}{}.png", picture_, state.index + 1, patch == 0 ? "" : fmt::format("-patch{}", patch + 1));
+    make_output_folder((folder_ / name).parent_path());
     write_rgb(folder_ / name, (state.noise[0].cpu() / 6 + 0.5).clamp(0, 1));
   }
 
@@ -90,7 +91,7 @@ int run_restore(const Arguments& arguments) {
       "pre-upsampler", po::value(&pre_upsampler)->value_name("NAME"), "swinir, bsrgan, realesrgan or bicubic (Table 7)")(
       "pre-upsample-only", po::bool_switch(&upsample_only), "write what the chain would start from: the rows of the regression methods")(
       "tile", po::value(&tile)->value_name("N"), "LR side above which patches are cut; 0: never")(
-      "tile-stride", po::value(&tile_stride)->value_name("N"), "distance between patches")(
+      "tile-stride", po::value(&tile_stride)->value_name("N"), "distance between patches; default: half of --tile")(
       "color-fix", po::value(&color_fix)->value_name("KIND"), "wavelet, adain or none")(
       "reference", po::value(&reference)->value_name("DIR"), "true pictures under the inputs' names, for --noise optimal")(
       "noise-maps", po::value(&noise_maps)->value_name("DIR"), "write the noise of each step as pictures (Fig. 2)")(
@@ -110,9 +111,14 @@ int run_restore(const Arguments& arguments) {
   override_text("noise", "sampling.noise", noise);
   override_text("pre-upsampler", "pre_upsampler", pre_upsampler);
   override_text("color-fix", "restore.color_fix", color_fix);
+  // Either of the two says where the chain starts, whatever the experiment's other one is.
+  if (line.has("steps")) overrides.emplace_back("sampling.start_step=0");
+  if (line.has("start-step")) overrides.emplace_back("sampling.steps=0");
   override_number("steps", "sampling.steps", steps);
   override_number("start-step", "sampling.start_step", start_step);
   override_number("tile", "restore.tile", tile);
+  if (line.has("tile") && tile > 0 && !line.has("tile-stride"))
+    overrides.push_back(fmt::format("restore.tile_stride={}", std::max<int64_t>(1, tile / 2)));
   override_number("tile-stride", "restore.tile_stride", tile_stride);
   if (line.has("predictor-off")) overrides.push_back(fmt::format("sampling.predictor_off=[{}]", fmt::join(parse_steps(off), ",")));
 
@@ -157,6 +163,7 @@ int run_restore(const Arguments& arguments) {
       if (!noise_maps.empty()) observe = NoiseMaps(noise_maps, job.name);
       const torch::NoGradGuard no_grad;
       picture.rgb = restorer ? restorer->restore(picture.rgb, truth, observe).cpu() : upsampler(picture.rgb.unsqueeze(0))[0].clamp(0, 1);
+      if (picture.gray) picture.rgb = picture.rgb.mean(0, /*keepdim=*/true);
       if (picture.alpha.defined()) picture.alpha = resize_bicubic_scale(picture.alpha, scale).clamp(0, 1);
       write_image(job.output, picture, Rounding::truncate);
     } catch (const UsageError&) {

@@ -23,12 +23,20 @@ Metrics AutoencoderTrainer::step(const Batch& batch, const StepPosition& positio
   const bool adversarial = adversary_ && adversary_->playing(position);
   const at::Tensor hr = batch.hr * 2 - 1;
 
+  const int64_t unquantised = experiment_.training.quantise_after;
+  const bool quantises = position.iteration >= unquantised;
+  if (unquantised > 0 && position.iteration == unquantised) begin_quantisation(hr, static_cast<uint64_t>(position.iteration));
   const at::Tensor latent = autoencoder_->encode(hr);
-  const Quantised quantised = autoencoder_->quantise(latent);
-  const at::Tensor image = autoencoder_->decode_not_quantised(quantised.latent);
+  Quantised quantised;
+  if (quantises) quantised = autoencoder_->quantise(latent);
+  const at::Tensor image = autoencoder_->decode_not_quantised(quantises ? quantised.latent : latent);
   const at::Tensor l1 = lpnsr::l1_loss(image / 2 + 0.5, batch.hr);
-  at::Tensor total = weights.l1 * l1 + weights.codebook * quantised.commitment_loss;
-  Metrics metrics{{"l1", l1.item<double>()}, {"codebook", quantised.commitment_loss.item<double>()}};
+  at::Tensor total = weights.l1 * l1;
+  Metrics metrics{{"l1", l1.item<double>()}};
+  if (quantises) {
+    total = total + weights.codebook * quantised.commitment_loss;
+    metrics["codebook"] = quantised.commitment_loss.item<double>();
+  }
   if (lpips_.active()) {
     const at::Tensor lpips = lpips_.mean(image, hr);
     total = total + weights.lpips * lpips;
@@ -46,6 +54,7 @@ Metrics AutoencoderTrainer::step(const Batch& batch, const StepPosition& positio
   // Both sides move at each iteration, as VQGAN is trained.
   if (adversarial) adversary_->update(batch.hr, image / 2 + 0.5, metrics);
 
+  if (!quantises) return metrics;
   code_uses_.add_(torch::bincount(quantised.indices.flatten().to(torch::kCPU), {}, code_uses_.size(0)));
   const int64_t every = experiment_.training.restart_codes_every;
   if (every > 0 && (position.iteration + 1) % every == 0) {
@@ -53,6 +62,21 @@ Metrics AutoencoderTrainer::step(const Batch& batch, const StepPosition& positio
     restart_unused_codes(latent.detach(), static_cast<uint64_t>(position.iteration));
   }
   return metrics;
+}
+
+void AutoencoderTrainer::begin_quantisation(const at::Tensor& image, uint64_t iteration) {
+  const torch::NoGradGuard no_grad;
+  auto parameters = autoencoder_->named_parameters();
+  at::Tensor latent = autoencoder_->encode(image);
+  const at::Tensor mean = latent.mean({0, 2, 3}), deviation = latent.std(c10::IntArrayRef{0, 2, 3}).clamp_min(1e-6);
+  // z' = (z - mean) / deviation before the codes, z = deviation z' + mean behind them.
+  parameters["quant_conv.weight"].div_(deviation.view({-1, 1, 1, 1}));
+  parameters["quant_conv.bias"].sub_(mean).div_(deviation);
+  at::Tensor after = parameters["post_quant_conv.weight"];
+  parameters["post_quant_conv.bias"].add_(at::matmul(after.flatten(1), mean));
+  after.mul_(deviation.view({1, -1, 1, 1}));
+  code_uses_.zero_();
+  restart_unused_codes(autoencoder_->encode(image), iteration);
 }
 
 void AutoencoderTrainer::restart_unused_codes(const at::Tensor& latent, uint64_t iteration) {

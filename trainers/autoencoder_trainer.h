@@ -22,6 +22,9 @@ class AutoencoderTrainer : public TrainingMethod {
   at::Tensor sample(const Batch& batch) override;
 
  private:
+  // From here on the latents are quantised: each channel is brought to mean 0 and deviation 1 (what the decoder computes stays the same,
+  // and the chain's noise, kappa sqrt(eta), has the scale it is meant for), and the codes move onto latents.
+  void begin_quantisation(const at::Tensor& image, uint64_t iteration);
   // Codes that no latent chose since the last restart move onto random latents of this batch, or the codebook collapses at small sizes.
   void restart_unused_codes(const at::Tensor& latent, uint64_t iteration);
 

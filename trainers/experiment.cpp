@@ -38,6 +38,7 @@ void TrainingOptions::fields(FieldVisitor& v) {
   v.integer("epoch_length", epoch_length, non_negative, "iterations an epoch; 0: pictures / batch_size");
   v.text("initial_weights", initial_weights, "weights of the trained network to start from; empty: from scratch");
   v.boolean("recompute_activations", recompute_activations, "recompute activations in the backward pass: less memory, more time");
+  v.integer("quantise_after", quantise_after, non_negative, "autoencoder: iterations without quantisation at the start");
   v.integer("restart_codes_every", restart_codes_every, non_negative, "autoencoder: iterations between restarts of unused codes; 0: never");
   v.integer("log_every", log_every, Range{1}, "iterations between lines of metrics");
   v.integer("checkpoint_every", checkpoint_every, Range{1}, "iterations between checkpoints");

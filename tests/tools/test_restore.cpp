@@ -111,8 +111,8 @@ TEST_F(RestoreCommand, Patches) {
   write_rgb(path("wide.png"), picture("w", 8, 30));
   ASSERT_EQ(restore(path("wide.png"), path("cut.png"), {"--tile", "16", "--noise-maps", path("maps")}).status, 0);
   EXPECT_EQ(read_image(path("cut.png")).rgb.sizes(), (std::vector<int64_t>{3, 32, 120}));
-  EXPECT_TRUE(std::filesystem::exists(path("maps/cut-patch3-t4.png")));
-  EXPECT_FALSE(std::filesystem::exists(path("maps/cut-patch4-t4.png")));
+  EXPECT_TRUE(std::filesystem::exists(path("maps/cut-t4-patch3.png")));
+  EXPECT_FALSE(std::filesystem::exists(path("maps/cut-t4-patch4.png")));
 }
 
 TEST_F(RestoreCommand, RefusesWithTheReason) {
