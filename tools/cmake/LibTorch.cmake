@@ -30,6 +30,7 @@ if(LPNSR_CUDA)
   target_include_directories(lpnsr_libtorch SYSTEM INTERFACE "${LPNSR_NCCL_INCLUDE}")
   target_compile_definitions(lpnsr_libtorch INTERFACE LPNSR_CUDA USE_C10D_NCCL)
   # Nothing refers to libtorch_cuda by name: its kernels register themselves when it is loaded.
-  target_link_libraries(lpnsr_libtorch INTERFACE "LINKER:--no-as-needed" "${LPNSR_TORCH}/lib/libtorch_cuda.so" "${LPNSR_TORCH}/lib/libc10_cuda.so"
+  target_link_options(lpnsr_libtorch INTERFACE "LINKER:--no-as-needed")
+  target_link_libraries(lpnsr_libtorch INTERFACE "${LPNSR_TORCH}/lib/libtorch_cuda.so" "${LPNSR_TORCH}/lib/libc10_cuda.so"
     CUDA::cudart)
 endif()
