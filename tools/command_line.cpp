@@ -31,7 +31,7 @@ std::string explain(const po::option_description& option) {
   if (option.semantic()->max_tokens() > 0) {
     const std::string parameter = option.format_parameter();  // "FILE" or "FILE (=default)"
     const size_t fallback = parameter.find(" (=");
-    line += " " + parameter.substr(0, fallback);
+    line.append(1, ' ').append(parameter, 0, fallback);
     if (fallback != std::string::npos && !parameter.ends_with("(=)")) {
       description += fmt::format(" (default: {}", parameter.substr(fallback + 3));
     }

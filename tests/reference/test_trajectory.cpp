@@ -31,11 +31,11 @@ TEST_P(Trajectory, EqualsThePublishedTrainer) {
   const auto& options = reference.description.at("options");
   if (options.contains("trainer")) {
     experiment.optimizer.learning_rate.value = options.at("trainer").at("lr");
-    experiment.gan.learning_rate = options.at("trainer").at("disc_lr");
     experiment.optimizer.clip_norm = options.at("trainer").at("clip");
     experiment.optimizer.ema_rate = options.at("trainer").at("ema");
     experiment.optimizer.weight_decay = options.at("weight_decay");
   }
+  experiment.gan.learning_rate = reference.description.at("steps_f64")[0].at("lr_d");
   const int64_t epoch_length = options.at("steps_per_epoch"), iterations = epoch_length * options.at("epochs").get<int64_t>();
   const std::string tag = reference.description.at("tag");
 
