@@ -17,13 +17,15 @@ struct WeightsFile {
 };
 
 // Finds the weights where the official files have them (params_ema before params, state_dict, model, ema…) and strips `module.`,
-// `_orig_mod.` and `module._orig_mod.`. Throws DataError: what is wrong, with the file's name first. Accepts nothing that would need code to run.
+// `_orig_mod.` and `module._orig_mod.`. Throws DataError: what is wrong, with the file's name first. Accepts nothing that would need code
+// to run.
 WeightsFile read_weights(const std::filesystem::path& path);
 
 // Every tensor of a safetensors file as it is: no nesting, no prefix.
 WeightsFile read_safetensors(const std::filesystem::path& path);
 
 // Written atomically (core/files.h); tensors may live on any device.
-void write_safetensors(const std::filesystem::path& path, const StateDict& tensors, const std::map<std::string, std::string>& metadata = {});
+void write_safetensors(const std::filesystem::path& path, const StateDict& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace lpnsr

@@ -55,7 +55,8 @@ FieldList fields_of(Options& options) {
 // Reads `path` (and, before it, what it `extends`, relative to the file), then applies `overrides` ("section.key=value", the value in TOML
 // syntax or a bare word). Throws UsageError that lists every fault with file, line, key and what would be right.
 void read_config(const FieldList& fields, const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
-void read_config_text(const FieldList& fields, std::string_view toml, std::string_view origin, const std::vector<std::string>& overrides = {});
+void read_config_text(const FieldList& fields, std::string_view toml, std::string_view origin,
+                      const std::vector<std::string>& overrides = {});
 
 // The complete, resolved configuration as TOML; reading it gives the same values.
 std::string write_config(const FieldList& fields);

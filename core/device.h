@@ -1,10 +1,10 @@
 #pragma once
-#include <c10/core/Device.h>
-#include <c10/core/ScalarType.h>
-
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 
 namespace lpnsr {
 
@@ -15,7 +15,8 @@ c10::ScalarType parse_precision(std::string_view text);
 // 0 leaves LibTorch's choice (all cores).
 void set_threads(int64_t threads);
 
-// Tells glibc to keep freed memory instead of returning each large block to the system: a third of the decoder's time otherwise. Call first in main.
+// Tells glibc to keep freed memory instead of returning each large block to the system: a third of the decoder's time otherwise. Call first
+// in main.
 void keep_allocator_memory();
 
 // Runs convolutions and matrix products of its scope in `precision` (autocast); no effect for fp32.

@@ -25,7 +25,8 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates) {
   const auto distance = [&](const std::string& candidate) { return edit_distance(name, candidate); };
-  const auto best = std::min_element(candidates.begin(), candidates.end(), [&](const auto& a, const auto& b) { return distance(a) < distance(b); });
+  const auto best =
+      std::min_element(candidates.begin(), candidates.end(), [&](const auto& a, const auto& b) { return distance(a) < distance(b); });
   if (best == candidates.end() || distance(*best) > std::max<size_t>(1, std::max(name.size(), best->size()) / 3)) return "";
   return *best;
 }

@@ -1,18 +1,18 @@
 #pragma once
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include <ATen/core/Tensor.h>
+
 namespace lpnsr {
 
 // A decoded picture. The file's content decides its format, never its name; EXIF orientation is applied.
 struct Image {
-  at::Tensor rgb;        // float32 [3,H,W], values in [0,1]; a gray picture is repeated
-  at::Tensor alpha;      // float32 [1,H,W] in [0,1], undefined where the file has none
-  int64_t bit_depth = 8; // 8 or 16
+  at::Tensor rgb;         // float32 [3,H,W], values in [0,1]; a gray picture is repeated
+  at::Tensor alpha;       // float32 [1,H,W] in [0,1], undefined where the file has none
+  int64_t bit_depth = 8;  // 8 or 16
   bool gray = false;
   int64_t height() const { return rgb.size(1); }
   int64_t width() const { return rgb.size(2); }
@@ -36,7 +36,8 @@ at::Tensor image_grid(const std::vector<at::Tensor>& images, int64_t columns, in
 // uint8 of a float picture: round(255 v) or trunc(255 v), clamped.
 at::Tensor to_uint8(const at::Tensor& image, Rounding rounding = Rounding::nearest);
 
-// ITU-R BT.601 luma in the studio range, as MATLAB's rgb2ycbcr: Y = (65.481 R + 128.553 G + 24.966 B + 16) / 255, input [..,3,H,W] in [0,1], output [..,1,H,W] in [0,1].
+// ITU-R BT.601 luma in the studio range, as MATLAB's rgb2ycbcr: Y = (65.481 R + 128.553 G + 24.966 B + 16) / 255, input [..,3,H,W] in
+// [0,1], output [..,1,H,W] in [0,1].
 at::Tensor luma_bt601(const at::Tensor& rgb);
 
 }  // namespace lpnsr

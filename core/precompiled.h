@@ -1,7 +1,5 @@
 #pragma once
 // The headers that cost seconds each; nothing of the project's own, so that an edit never rebuilds it.
-#include <torch/torch.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -10,8 +8,10 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <nlohmann/json.hpp>
+#include <torch/torch.h>

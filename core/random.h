@@ -1,14 +1,14 @@
 #pragma once
 // Randomness flows from one seed through named streams: stream(seed, "degradation", {epoch, sample}). Neither the number of worker threads
 // nor that of ranks then alters a draw.
-#include <ATen/core/Generator.h>
-
 #include <cstdint>
 #include <initializer_list>
 #include <random>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include <ATen/core/Generator.h>
 
 namespace lpnsr {
 
@@ -25,10 +25,10 @@ void set_generator_state(at::Generator& generator, const at::Tensor& state);
 class RandomStream {
  public:
   explicit RandomStream(uint64_t seed) : engine_(seed) {}
-  double uniform();                                // [0, 1)
-  double uniform(double low, double high);         // [low, high)
-  int64_t integer(int64_t low, int64_t high);      // [low, high], both included
-  double normal();                                 // N(0, 1)
+  double uniform();                            // [0, 1)
+  double uniform(double low, double high);     // [low, high)
+  int64_t integer(int64_t low, int64_t high);  // [low, high], both included
+  double normal();                             // N(0, 1)
   bool chance(double probability);
   size_t choose(std::span<const double> weights);  // index with probability weight / sum
   uint64_t bits() { return engine_(); }

@@ -1,12 +1,13 @@
 #pragma once
 // Bicubic resizing in the flavours of the references (goldens/diffusion, ops_resize). All take [N,C,H,W] or [C,H,W] and never clamp.
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
+
+#include <ATen/core/Tensor.h>
 
 namespace lpnsr {
 
-// PyTorch's interpolate(mode="bicubic", align_corners=False): a = -0.75, half-pixel centres. cv2.resize(INTER_CUBIC) on floats is the same to 2e-7.
+// PyTorch's interpolate(mode="bicubic", align_corners=False): a = -0.75, half-pixel centres. cv2.resize(INTER_CUBIC) on floats is the same
+// to 2e-7.
 at::Tensor resize_bicubic(const at::Tensor& image, int64_t height, int64_t width, bool antialias = false);
 at::Tensor resize_bicubic_scale(const at::Tensor& image, int64_t scale);
 

@@ -56,7 +56,7 @@ struct TrainingOptions {
   int64_t epoch_length = 0;     // iterations; 0: pictures / batch_size
   std::string initial_weights;  // of the trained network; empty: from scratch
   bool recompute_activations = false;
-  int64_t quantise_after = 0;       // autoencoder: iterations before the codes are placed on latents of unit scale; 0: quantised from the start
+  int64_t quantise_after = 0;  // autoencoder: iterations before the codes are placed on latents of unit scale; 0: quantised from the start
   int64_t restart_codes_every =
       0;  // autoencoder: codes that no latent chose since the last restart are moved onto latents of the batch; 0: never
   int64_t log_every = 50;

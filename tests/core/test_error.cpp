@@ -1,6 +1,6 @@
-#include "core/error.h"
-
 #include <gmock/gmock.h>
+
+#include "core/error.h"
 
 namespace lpnsr {
 namespace {
