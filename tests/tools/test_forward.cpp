@@ -10,6 +10,7 @@
 #include "losses/discriminator.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/reference.h"
+#include "tests/support/small_system.h"
 #include "tests/support/synthetic.h"
 
 namespace lpnsr::testing {
@@ -22,20 +23,6 @@ constexpr const char* unet_toml =
     "use_fp16 = false\ndims = 2\nimage_size = 16\nmodel_channels = 32\nattention_resolutions = [16, 8]\nchannel_mult = [1, "
     "2]\nnum_res_blocks = [1, 1]\n"
     "num_head_channels = 16\nswin_embed_dim = 32\nwindow_size = 4\nlq_size = 16\n";
-
-SwinUNetOptions small_unet() {
-  SwinUNetOptions options;
-  options.image_size = 16;
-  options.model_channels = 32;
-  options.attention_resolutions = {16, 8};
-  options.channel_mult = {1, 2};
-  options.num_res_blocks = {1, 1};
-  options.num_head_channels = 16;
-  options.swin_embed_dim = 32;
-  options.window_size = 4;
-  options.lq_size = 16;
-  return options;
-}
 
 class Forward : public ::testing::Test {
  protected:
@@ -85,7 +72,7 @@ class Forward : public ::testing::Test {
 };
 
 TEST_F(Forward, DenoiserEqualsTheModule) {
-  auto denoiser = with_weights(SwinUNet(small_unet()));
+  auto denoiser = with_weights(SwinUNet(small_denoiser()));
   auto inputs = images({"x", "lq"}, {2, 3, 16, 16});
   inputs.add("t", torch::tensor({0, 3}, at::kLong));
   const auto result = run("denoiser", inputs, unet_toml);
@@ -94,7 +81,7 @@ TEST_F(Forward, DenoiserEqualsTheModule) {
 }
 
 TEST_F(Forward, NoisePredictorEqualsTheModule) {
-  auto predictor = with_weights(NoisePredictor(small_unet()));
+  auto predictor = with_weights(NoisePredictor(small_denoiser()));
   auto inputs = images({"x", "x0", "lq"}, {1, 3, 16, 16});
   inputs.add("t", torch::tensor({2}, at::kLong));
   const auto result = run("noise_predictor", inputs, unet_toml);
@@ -177,7 +164,7 @@ TEST_F(Forward, MetricsScoreEachImage) {
 }
 
 TEST_F(Forward, Bfloat16IsNearButNotEqual) {
-  auto denoiser = with_weights(SwinUNet(small_unet()));
+  auto denoiser = with_weights(SwinUNet(small_denoiser()));
   auto inputs = images({"x", "lq"}, {1, 3, 16, 16});
   inputs.add("t", torch::tensor({1}, at::kLong));
   const auto result = run("denoiser", inputs, unet_toml, {"--precision", "bf16"});
@@ -191,7 +178,7 @@ TEST_F(Forward, Bfloat16IsNearButNotEqual) {
 }
 
 TEST_F(Forward, RefusesUnknownModulesAndKeys) {
-  with_weights(SwinUNet(small_unet()));
+  with_weights(SwinUNet(small_denoiser()));
   const auto inputs = images({"x"}, {1, 3, 16, 16});
   expect_refusal(run("denoizer", inputs, unet_toml), 2, "unknown module 'denoizer'; did you mean 'denoiser'?");
   expect_refusal(run("denoiser", inputs, "model_chanels = 32\n"), 2, "model_channels");
@@ -201,7 +188,7 @@ TEST_F(Forward, RefusesUnknownModulesAndKeys) {
 }
 
 TEST_F(Forward, RefusesTensorsThatTheModuleDoesNotTake) {
-  with_weights(SwinUNet(small_unet()));
+  with_weights(SwinUNet(small_denoiser()));
   auto inputs = images({"x", "lq"}, {2, 3, 16, 16});
   expect_refusal(run("denoiser", inputs, unet_toml), 1, "tensor 't' is missing (int64 [2]");
   inputs.add("t", torch::tensor({0, 1}, at::kInt));
@@ -219,7 +206,7 @@ TEST_F(Forward, RefusesTensorsThatTheModuleDoesNotTake) {
 }
 
 TEST_F(Forward, RefusesWeightsOfAnotherArchitecture) {
-  with_weights(SwinUNet(small_unet()));
+  with_weights(SwinUNet(small_denoiser()));
   auto inputs = images({"x", "lq"}, {1, 3, 16, 16});
   inputs.add("t", torch::tensor({0}, at::kLong));
   const auto result = run("denoiser", inputs, std::string(unet_toml) + "swin_depth = 1\n");
