@@ -7,7 +7,7 @@
 namespace lpnsr {
 namespace {
 
-constexpr double kPi = std::numbers::pi;
+using std::numbers::pi;
 
 void normalise(Kernel& kernel) {
   double sum = 0.0;
@@ -49,7 +49,7 @@ Kernel sinc(const KernelParameters& p, bool released_script) {
   return sampled(p.size, [omega, released_script](double x, double y) {
     const double r = std::hypot(x, y);
     if (released_script) return r == 0.0 ? omega : std::sin(omega * r) / r;
-    return r == 0.0 ? omega * omega / (4.0 * kPi) : omega * j1(omega * r) / (2.0 * kPi * r);
+    return r == 0.0 ? omega * omega / (4.0 * pi) : omega * j1(omega * r) / (2.0 * pi * r);
   });
 }
 

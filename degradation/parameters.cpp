@@ -1,20 +1,21 @@
 #include "degradation/parameters.h"
 
 #include <algorithm>
-#include <array>
 #include <numbers>
 
 namespace lpnsr {
+
+const std::vector<std::string> kernel_types = {"iso",  "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso",
+                                               "sinc", "none"};
+const std::vector<std::string> resize_modes = {"area", "bilinear", "bicubic"};
+
 namespace {
 
-constexpr double kPi = std::numbers::pi;
-constexpr std::array<const char*, 6> kKernelTypes = {"iso",         "aniso",        "generalized_iso", "generalized_aniso",
-                                                     "plateau_iso", "plateau_aniso"};
-constexpr std::array<const char*, 3> kResizeModes = {"area", "bilinear", "bicubic"};
+using std::numbers::pi;
 
 double from(const std::vector<double>& range, RandomStream& stream) { return stream.uniform(range[0], range[1]); }
 
-std::string resize_mode(RandomStream& stream) { return kResizeModes[static_cast<size_t>(stream.integer(0, 2))]; }
+std::string resize_mode(RandomStream& stream) { return resize_modes[static_cast<size_t>(stream.integer(0, 2))]; }
 
 // Odd, from 3 to two below the padded size; Real-ESRGAN: from 7 to the padded size.
 int64_t kernel_size(int64_t padded, const std::string& flavour, RandomStream& stream) {
@@ -34,21 +35,21 @@ KernelParameters sinc_kernel(int64_t padded, double lowest_cutoff, int64_t size,
   kernel.type = "sinc";
   kernel.size = size;
   kernel.padded_size = padded;
-  kernel.omega = stream.uniform(lowest_cutoff, kPi);
+  kernel.omega = stream.uniform(lowest_cutoff, pi);
   return kernel;
 }
 
 KernelParameters blur_kernel(const DegradationStageOptions& options, const std::string& flavour, RandomStream& stream) {
   const int64_t size = kernel_size(options.blur_kernel_size, flavour, stream);
-  if (stream.chance(options.sinc_prob)) return sinc_kernel(options.blur_kernel_size, size < 13 ? kPi / 3.0 : kPi / 5.0, size, stream);
+  if (stream.chance(options.sinc_prob)) return sinc_kernel(options.blur_kernel_size, size < 13 ? pi / 3.0 : pi / 5.0, size, stream);
   KernelParameters kernel;
-  kernel.type = kKernelTypes[stream.choose(options.kernel_prob)];
+  kernel.type = kernel_types[stream.choose(options.kernel_prob)];
   kernel.size = size;
   kernel.padded_size = options.blur_kernel_size;
   kernel.sigma_x = kernel.sigma_y = from(options.blur_sigma, stream);
   if (kernel.type.ends_with("aniso")) {
     kernel.sigma_y = from(options.blur_sigma, stream);
-    kernel.theta = stream.uniform(-kPi, kPi);
+    kernel.theta = stream.uniform(-pi, pi);
   }
   if (kernel.type.starts_with("generalized")) kernel.beta = shape(options.betag_range, flavour, stream);
   if (kernel.type.starts_with("plateau")) kernel.beta = shape(options.betap_range, flavour, stream);
@@ -93,7 +94,7 @@ DegradationParameters draw_parameters(const DegradationOptions& options, RandomS
   parameters.second = draw_stage(options.second, options.flavour, stream);
   if (stream.chance(options.final_sinc_prob)) {
     const int64_t padded = options.second.blur_kernel_size;
-    parameters.final_sinc = sinc_kernel(padded, kPi / 3.0, kernel_size(padded, options.flavour, stream), stream);
+    parameters.final_sinc = sinc_kernel(padded, pi / 3.0, kernel_size(padded, options.flavour, stream), stream);
   }
   parameters.final_resize_mode = resize_mode(stream);
   parameters.final_sinc_before_jpeg = stream.chance(0.5);

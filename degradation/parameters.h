@@ -11,8 +11,12 @@
 
 namespace lpnsr {
 
+extern const std::vector<std::string>
+    kernel_types;  // the first six in the order of DegradationStageOptions::kernel_prob, then sinc and none
+extern const std::vector<std::string> resize_modes;  // area, bilinear, bicubic
+
 struct KernelParameters {
-  std::string type = "none";  // none | iso | aniso | generalized_iso | generalized_aniso | plateau_iso | plateau_aniso | sinc
+  std::string type = "none";  // of kernel_types
   int64_t size = 0;           // taps a side before padding
   int64_t padded_size = 0;
   double sigma_x = 0, sigma_y = 0, theta = 0, beta = 0, omega = 0;
@@ -21,7 +25,7 @@ struct KernelParameters {
 struct StageParameters {
   KernelParameters kernel;
   double resize_factor = 1.0;
-  std::string resize_mode = "bicubic";  // area | bilinear | bicubic
+  std::string resize_mode = "bicubic";  // of resize_modes
   std::string noise = "gaussian";       // gaussian | poisson
   double noise_level = 0;               // sigma of 255, or Poisson scale
   bool gray_noise = false;

@@ -12,10 +12,6 @@ namespace {
 
 using nlohmann::json;
 
-const std::vector<std::string> kKernelTypes = {"none",        "iso",           "aniso", "generalized_iso", "generalized_aniso",
-                                               "plateau_iso", "plateau_aniso", "sinc"};
-const std::vector<std::string> kResizeModes = {"area", "bilinear", "bicubic"};
-
 // An object's members by key, with the whole path in what is thrown.
 class Reader {
  public:
@@ -80,7 +76,7 @@ json kernel_json(const KernelParameters& kernel) {
 
 KernelParameters read_kernel(const Reader& reader) {
   KernelParameters kernel;
-  kernel.type = reader.choice("type", kKernelTypes);
+  kernel.type = reader.choice("type", kernel_types);
   kernel.size = reader.integer("size", 0, 99);
   kernel.padded_size = reader.integer("padded_size", 0, 99);
   const bool bivariate = kernel.type.ends_with("iso"), shaped = bivariate && kernel.type != "iso" && kernel.type != "aniso";
@@ -107,7 +103,7 @@ StageParameters read_stage(const Reader& reader) {
   StageParameters stage;
   stage.kernel = read_kernel(reader.section("kernel"));
   stage.resize_factor = reader.real("resize_factor", 0.001, 16.0);
-  stage.resize_mode = reader.choice("resize_mode", kResizeModes);
+  stage.resize_mode = reader.choice("resize_mode", resize_modes);
   stage.noise = reader.choice("noise", {"gaussian", "poisson"});
   stage.noise_level = reader.real("noise_level", 0.0, 1000.0);
   stage.gray_noise = reader.boolean("gray_noise");
@@ -142,7 +138,7 @@ DegradationParameters parameters_from_json(const json& object) {
   parameters.second = read_stage(reader.section("second"));
   parameters.final_sinc_before_jpeg = reader.boolean("final_sinc_before_jpeg");
   parameters.final_sinc = read_kernel(reader.section("final_sinc"));
-  parameters.final_resize_mode = reader.choice("final_resize_mode", kResizeModes);
+  parameters.final_resize_mode = reader.choice("final_resize_mode", resize_modes);
   parameters.sharpen = reader.boolean("sharpen");
   return parameters;
 }

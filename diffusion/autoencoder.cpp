@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "diffusion/autoencoder_blocks.h"
-#include "diffusion/unet_blocks.h"
+#include "diffusion/layers.h"
 
 namespace lpnsr {
 namespace {

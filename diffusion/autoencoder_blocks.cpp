@@ -2,24 +2,12 @@
 
 #include <cmath>
 
-#include <fmt/format.h>
-
-#include "core/error.h"
-#include "diffusion/unet_blocks.h"
+#include "diffusion/layers.h"
 
 namespace lpnsr {
 namespace {
 
-constexpr int64_t kGroups = 32;
-
-torch::nn::GroupNorm normalisation(int64_t channels) {
-  if (channels <= 0 || channels % kGroups != 0) {
-    throw UsageError(
-        fmt::format("ch with ch_mult gives a layer of {} channels: group normalisation has {} groups, so it must be a multiple of {}",
-                    channels, kGroups, kGroups));
-  }
-  return torch::nn::GroupNorm(torch::nn::GroupNormOptions(kGroups, channels).eps(1e-6));
-}
+torch::nn::GroupNorm normalisation(int64_t channels) { return group_norm_32(channels, 1e-6, "ch with ch_mult"); }
 
 bool contains(const std::vector<int64_t>& list, int64_t value) { return std::find(list.begin(), list.end(), value) != list.end(); }
 
@@ -83,7 +71,7 @@ at::Tensor AutoencoderLevel::forward(const at::Tensor& x) {
     if (!attentions_.empty()) h = attentions_[i]->forward(h);
   }
   if (!downsample_.is_empty()) h = downsample_(at::constant_pad_nd(h, {0, 1, 0, 1}));
-  if (!upsample_.is_empty()) h = upsample_(at::upsample_nearest2d(h, {2 * h.size(2), 2 * h.size(3)}));
+  if (!upsample_.is_empty()) h = upsample_(twice_as_large(h));
   return h;
 }
 

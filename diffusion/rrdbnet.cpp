@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "diffusion/image_ops.h"
+#include "diffusion/layers.h"
 
 namespace lpnsr {
 namespace {
@@ -14,17 +15,13 @@ namespace {
 constexpr double kSlope = 0.2;          // of every leaky ReLU
 constexpr double kResidualScale = 0.2;  // ESRGAN's residual scaling
 
-torch::nn::Conv2d conv3x3(int64_t in, int64_t out) { return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).padding(1)); }
-
-at::Tensor twice_as_large(const at::Tensor& x) { return at::upsample_nearest2d(x, {2 * x.size(-2), 2 * x.size(-1)}); }
-
 // Five convolutions, each of which sees the outputs of all before it.
 class ResidualDenseBlockImpl : public torch::nn::Module {
  public:
   ResidualDenseBlockImpl(int64_t features, int64_t growth) {
     for (int64_t i = 0; i < kConvolutions; ++i) {
       const int64_t out = i + 1 < kConvolutions ? growth : features;
-      convolutions_[static_cast<size_t>(i)] = register_module(fmt::format("conv{}", i + 1), conv3x3(features + i * growth, out));
+      convolutions_[static_cast<size_t>(i)] = register_module(fmt::format("conv{}", i + 1), convolution(features + i * growth, out, 3));
     }
   }
   at::Tensor forward(const at::Tensor& x) {
@@ -74,14 +71,14 @@ RRDBNetImpl::RRDBNetImpl(const RRDBNetOptions& options) : options_(options) {
     throw UsageError(fmt::format("rrdbnet.scale is {}; it must be 4, 2 or 1", options.scale));
   }
   const int64_t factor = unshuffle_factor(options.scale), features = options.num_feat;
-  conv_first_ = register_module("conv_first", conv3x3(options.num_in_ch * factor * factor, features));
+  conv_first_ = register_module("conv_first", convolution(options.num_in_ch * factor * factor, features, 3));
   body_ = register_module("body", torch::nn::Sequential());
   for (int64_t i = 0; i < options.num_block; ++i) body_->push_back(RRDB(features, options.num_grow_ch));
-  conv_body_ = register_module("conv_body", conv3x3(features, features));
-  conv_up1_ = register_module("conv_up1", conv3x3(features, features));
-  conv_up2_ = register_module("conv_up2", conv3x3(features, features));
-  conv_hr_ = register_module("conv_hr", conv3x3(features, features));
-  conv_last_ = register_module("conv_last", conv3x3(features, options.num_out_ch));
+  conv_body_ = register_module("conv_body", convolution(features, features, 3));
+  conv_up1_ = register_module("conv_up1", convolution(features, features, 3));
+  conv_up2_ = register_module("conv_up2", convolution(features, features, 3));
+  conv_hr_ = register_module("conv_hr", convolution(features, features, 3));
+  conv_last_ = register_module("conv_last", convolution(features, options.num_out_ch, 3));
 }
 
 at::Tensor RRDBNetImpl::forward(const at::Tensor& image) {

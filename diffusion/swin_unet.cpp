@@ -118,7 +118,7 @@ SwinUNetImpl::SwinUNetImpl(const SwinUNetOptions& options, int64_t in_channels, 
   build_levels(in_channels_ + condition_channels_);
   const int64_t first = options_.channel_mult.front() * width;
   auto out = register_module("out", std::make_shared<torch::nn::Module>());
-  out_norm_ = out->register_module("0", group_norm_32(first, "model_channels with channel_mult"));
+  out_norm_ = out->register_module("0", group_norm_32(first, kUNetNormEps, "model_channels with channel_mult"));
   out_conv_ = out->register_module("2", convolution(first, out_channels, 3));
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "diffusion/image_ops.h"
+#include "diffusion/layers.h"
 
 namespace lpnsr {
 namespace {
@@ -11,10 +12,6 @@ namespace {
 constexpr int64_t kUpsamplerFeatures = 64;
 // Mean colour of DIV2K, taken off before and added after; it is in no state_dict.
 constexpr double kMeanColour[] = {0.4488, 0.4371, 0.4040};
-
-torch::nn::Conv2d conv3x3(int64_t in, int64_t out) { return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).padding(1)); }
-
-at::Tensor twice_as_large(const at::Tensor& x) { return at::upsample_nearest2d(x, {2 * x.size(-2), 2 * x.size(-1)}); }
 
 void check(const SwinIROptions& options) {
   const auto refuse = [](const std::string& why) { throw UsageError("swinir: " + why); };
@@ -60,7 +57,7 @@ SwinIRImpl::SwinIRImpl(const SwinIROptions& options) : options_(options) {
   check(options);
   const int64_t dim = options.embed_dim;
   const auto norm = [dim] { return torch::nn::LayerNorm(torch::nn::LayerNormOptions({dim})); };
-  conv_first_ = register_module("conv_first", conv3x3(options.in_chans, dim));
+  conv_first_ = register_module("conv_first", convolution(options.in_chans, dim, 3));
   patch_norm_ = register_module("patch_embed", std::make_shared<torch::nn::Module>("PatchEmbed"))->register_module("norm", norm());
   layers_ = register_module("layers", torch::nn::ModuleList());
   for (size_t i = 0; i < options.depths.size(); ++i) {
@@ -73,21 +70,22 @@ SwinIRImpl::SwinIRImpl(const SwinIROptions& options) : options_(options) {
   register_module("conv_after_body", conv_after_body_.module);
 
   const int64_t features = kUpsamplerFeatures;
-  conv_before_upsample_ = register_module("conv_before_upsample", torch::nn::Sequential(conv3x3(dim, features), torch::nn::LeakyReLU()));
+  conv_before_upsample_ =
+      register_module("conv_before_upsample", torch::nn::Sequential(convolution(dim, features, 3), torch::nn::LeakyReLU()));
   if (options.upsampler == "pixelshuffle") {
     upsample_ = register_module("upsample", torch::nn::Sequential());
     for (int64_t left = options.upscale; left > 1;) {
       const int64_t factor = left == 3 ? 3 : 2;
-      upsample_->push_back(conv3x3(features, factor * factor * features));
+      upsample_->push_back(convolution(features, factor * factor * features, 3));
       upsample_->push_back(torch::nn::PixelShuffle(factor));
       left /= factor;
     }
   } else {
-    conv_up1_ = register_module("conv_up1", conv3x3(features, features));
-    if (options.upscale == 4) conv_up2_ = register_module("conv_up2", conv3x3(features, features));
-    conv_hr_ = register_module("conv_hr", conv3x3(features, features));
+    conv_up1_ = register_module("conv_up1", convolution(features, features, 3));
+    if (options.upscale == 4) conv_up2_ = register_module("conv_up2", convolution(features, features, 3));
+    conv_hr_ = register_module("conv_hr", convolution(features, features, 3));
   }
-  conv_last_ = register_module("conv_last", conv3x3(features, options.in_chans));
+  conv_last_ = register_module("conv_last", convolution(features, options.in_chans, 3));
 }
 
 at::Tensor SwinIRImpl::deep_features(const at::Tensor& shallow) {

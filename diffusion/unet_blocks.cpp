@@ -1,20 +1,14 @@
 #include "diffusion/unet_blocks.h"
 
-#include <fmt/format.h>
-
-#include "core/error.h"
-
 namespace lpnsr {
 namespace {
-
-constexpr int64_t kGroups = 32;
 
 at::Tensor resampled(const at::Tensor& x, Resample resample) {
   switch (resample) {
     case Resample::down:
       return at::avg_pool2d(x, {2, 2}, {2, 2});
     case Resample::up:
-      return at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)});
+      return twice_as_large(x);
     case Resample::none:
       break;
   }
@@ -23,31 +17,12 @@ at::Tensor resampled(const at::Tensor& x, Resample resample) {
 
 }  // namespace
 
-torch::nn::GroupNorm group_norm_32(int64_t channels, const std::string& what) {
-  if (channels <= 0 || channels % kGroups != 0) {
-    throw UsageError(fmt::format("{} gives a layer of {} channels: group normalisation has {} groups, so it must be a multiple of {}", what,
-                                 channels, kGroups, kGroups));
-  }
-  return torch::nn::GroupNorm(torch::nn::GroupNormOptions(kGroups, channels).eps(1e-5));
-}
-
-torch::nn::Conv2d convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, kernel).stride(stride).padding(kernel / 2));
-}
-
-void set_to_zero(torch::nn::Conv2d& layer) {
-  torch::nn::init::zeros_(layer->weight);
-  torch::nn::init::zeros_(layer->bias);
-}
-
-at::Tensor silu_of_temporary(at::Tensor x) { return torch::GradMode::is_enabled() && x.requires_grad() ? at::silu(x) : at::silu_(x); }
-
 ResidualBlock::ResidualBlock(const ResidualBlockOptions& options) : options_(options) {
   const int64_t in = options.in_channels, out = options.out_channels;
-  in_norm_ = group_norm_32(in, "model_channels with channel_mult");
+  in_norm_ = group_norm_32(in, kUNetNormEps, "model_channels with channel_mult");
   in_conv_ = convolution(in, out, 3);
   embedding_ = torch::nn::Linear(options.embedding_channels, options.scale_shift_norm ? 2 * out : out);
-  out_norm_ = group_norm_32(out, "model_channels with channel_mult");
+  out_norm_ = group_norm_32(out, kUNetNormEps, "model_channels with channel_mult");
   out_conv_ = convolution(out, out, 3);
   set_to_zero(out_conv_);
   auto in_layers = register_module("in_layers", std::make_shared<torch::nn::Module>());
@@ -67,9 +42,9 @@ at::Tensor ResidualBlock::modulated_norm(const at::Tensor& h, const at::Tensor& 
   if (projected.size(0) == 1) {
     const auto row = scale.squeeze(0);
     const auto weight = out_norm_->weight * row, bias = at::addcmul(shift.squeeze(0), out_norm_->bias, row);
-    return at::group_norm(h, kGroups, weight, bias, out_norm_->options.eps());
+    return at::group_norm(h, kNormGroups, weight, bias, out_norm_->options.eps());
   }
-  const auto normed = at::group_norm(h, kGroups, out_norm_->weight, out_norm_->bias, out_norm_->options.eps());
+  const auto normed = at::group_norm(h, kNormGroups, out_norm_->weight, out_norm_->bias, out_norm_->options.eps());
   return at::addcmul(shift.unsqueeze(-1).unsqueeze(-1), normed, scale.unsqueeze(-1).unsqueeze(-1));
 }
 

@@ -10,15 +10,11 @@
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/modules/normalization.h>
 
+#include "diffusion/layers.h"
+
 namespace lpnsr {
 
-// 32 groups, eps 1e-5. Throws UsageError, naming `what`, where the groups do not divide the channels.
-torch::nn::GroupNorm group_norm_32(int64_t channels, const std::string& what);
-torch::nn::Conv2d convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride = 1);  // padded to keep the size
-void set_to_zero(torch::nn::Conv2d& layer);
-
-// SiLU of a tensor that nobody else holds: in place where no gradient needs the original.
-at::Tensor silu_of_temporary(at::Tensor x);
+constexpr double kUNetNormEps = 1e-5;
 
 // x [N,C,H,W]; `embedding` is SiLU(time embedding), [N,E] or [1,E] for all.
 class UNetLayer : public torch::nn::Module {

@@ -19,7 +19,7 @@ struct Metric {
   bool needs_reference = true;
   bool higher_is_better = true;
   int decimals = 4;
-  std::function<double(const at::Tensor& image, const at::Tensor& reference)> score;  // RGB [3,H,W] in [0,1]
+  std::function<double(const at::Tensor& image, const at::Tensor& reference)> score = {};  // RGB [3,H,W] in [0,1]
 };
 
 struct MetricOptions {

@@ -7,7 +7,7 @@
 namespace lpnsr {
 namespace {
 
-constexpr double norm_floor = 1e-10;
+constexpr double kFeatureFloor = 1e-10;
 
 at::Tensor channel_constants(std::initializer_list<double> values) {
   return torch::tensor(std::vector<double>(values), torch::kFloat32).view({1, 3, 1, 1});
@@ -33,7 +33,7 @@ LpipsImpl::LpipsImpl(LpipsNetwork network) : network_(network) {
 
 std::vector<at::Tensor> LpipsImpl::unit_features(const at::Tensor& image) {
   auto maps = net_->forward((image - shift_) / scale_);
-  for (auto& map : maps) map = map / (map.square().sum(1, true).sqrt() + norm_floor);
+  for (auto& map : maps) map = map / (map.square().sum(1, true).sqrt() + kFeatureFloor);
   return maps;
 }
 

@@ -3,9 +3,9 @@
 namespace lpnsr {
 namespace {
 
-constexpr double norm_floor = 1e-12;
+constexpr double kNormFloor = 1e-12;
 
-at::Tensor normalised(const at::Tensor& vector) { return vector / vector.norm().clamp_min(norm_floor); }
+at::Tensor normalised(const at::Tensor& vector) { return vector / vector.norm().clamp_min(kNormFloor); }
 
 }  // namespace
 

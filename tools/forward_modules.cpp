@@ -176,7 +176,7 @@ struct Module {
   StateDict (*run)(const ForwardRequest&, const ForwardInputs&);
 };
 
-constexpr Module modules[] = {
+constexpr Module kModules[] = {
     {"denoiser", "x, t (int64 [N]), lq", "out", Weights::one_file, true, run_denoiser},
     {"noise_predictor", "x, x0, lq, t (int64 [N])", "mean, logvar", Weights::one_file, true, run_noise_predictor},
     {"autoencoder.encode", "image in [-1,1]", "latent", Weights::one_file, true, run_encoder},
@@ -192,7 +192,7 @@ constexpr Module modules[] = {
 
 const Module& find_module(const std::string& name) {
   std::vector<std::string> names;
-  for (const auto& module : modules) {
+  for (const auto& module : kModules) {
     if (name == module.name) return module;
     names.emplace_back(module.name);
   }
@@ -203,7 +203,7 @@ const Module& find_module(const std::string& name) {
 
 std::vector<ForwardDescription> forward_modules() {
   std::vector<ForwardDescription> descriptions;
-  for (const auto& module : modules) descriptions.push_back({module.name, module.inputs, module.outputs});
+  for (const auto& module : kModules) descriptions.push_back({module.name, module.inputs, module.outputs});
   return descriptions;
 }
 

@@ -101,7 +101,13 @@ int run_inspect(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   const auto path = line.get<std::string>("file");
   const WeightsFile file = read_weights(path);
-  (common.json ? print_json : print_text)(path, file, fits_of(file.tensors), nan_entries(file.tensors));
+  const auto fits = fits_of(file.tensors);
+  const auto nan = nan_entries(file.tensors);
+  if (common.json) {
+    print_json(path, file, fits, nan);
+  } else {
+    print_text(path, file, fits, nan);
+  }
   return 0;
 }
 

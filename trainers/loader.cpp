@@ -12,19 +12,15 @@
 #include "trainers/sample_maker.h"
 
 namespace lpnsr {
-namespace {
-
-// A batch in the making: workers write their samples straight into its tensors.
-struct Slot {
-  Batch batch;
-  int64_t missing = 0;
-  std::exception_ptr error;
-  int64_t failed_sample = std::numeric_limits<int64_t>::max();
-};
-
-}  // namespace
-
 struct TrainingLoader::State {
+  // A batch in the making: workers write their samples straight into its tensors.
+  struct Slot {
+    Batch batch;
+    int64_t missing = 0;
+    std::exception_ptr error;
+    int64_t failed_sample = std::numeric_limits<int64_t>::max();
+  };
+
   State(const DataOptions& data, const DegradationOptions& degradation, uint64_t seed, int64_t samples_a_batch, int64_t first_sample)
       : maker(data, degradation, seed),
         batch_size(samples_a_batch),

@@ -1,5 +1,6 @@
 #include "core/error.h"
 #include "core/pickle.h"
+#include "tests/support/fault.h"
 #include "tests/support/fixtures.h"
 
 namespace lpnsr::testing {
@@ -103,12 +104,6 @@ TEST(Pickle, DeepNestingCostsNoStack) {
   const PickleTree tree = parse(pickle(std::string(depth, ']') + std::string(depth - 1, 'a')));
   EXPECT_EQ(tree.root().items.size(), 1U);
 }
-
-struct Fault {
-  const char* name;
-  std::string bytes;
-  const char* message;
-};
 
 class HostilePickle : public ::testing::TestWithParam<Fault> {};
 

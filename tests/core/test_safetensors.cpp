@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/safetensors.h"
+#include "tests/support/fault.h"
 #include "tests/support/fixtures.h"
 
 namespace lpnsr::testing {
@@ -18,7 +19,7 @@ std::string file_of(const std::string& header, size_t data) {
   return bytes + header + std::string(data, '\0');
 }
 
-SafetensorsContent parse(const std::string& bytes) { return parse_safetensors(*memory_source(bytes, "x.safetensors")); }
+SafetensorsContent parsed(const std::string& bytes) { return parse_safetensors(*memory_source(bytes, "x.safetensors")); }
 
 std::string written(const StateDict& tensors, const std::map<std::string, std::string>& metadata = {}) {
   std::ostringstream out;
@@ -40,7 +41,7 @@ StateDict sample() {
 
 TEST(Safetensors, ReadsWhatItWrote) {
   const StateDict tensors = sample();
-  const SafetensorsContent content = parse(written(tensors, {{"case", "{\"a\": \"ü\\n\"}"}}));
+  const SafetensorsContent content = parsed(written(tensors, {{"case", "{\"a\": \"ü\\n\"}"}}));
   ASSERT_EQ(content.tensors.size(), tensors.size());
   auto original = tensors.begin();
   for (const auto& [key, value] : content.tensors) {
@@ -88,18 +89,12 @@ TEST(Safetensors, FilesAreWrittenAndReadByPath) {
 TEST(Safetensors, TruthValuesAreZeroOrOne) {
   std::string bytes = file_of("{\"f\":{\"dtype\":\"BOOL\",\"shape\":[2],\"data_offsets\":[0,2]}}", 2);
   bytes.back() = '\x40';
-  EXPECT_EQ(parse(bytes).tensors.at("f").sum().item<int64_t>(), 1);
+  EXPECT_EQ(parsed(bytes).tensors.at("f").sum().item<int64_t>(), 1);
 }
-
-struct Fault {
-  const char* name;
-  std::string bytes;
-  const char* message;
-};
 
 class HostileSafetensors : public ::testing::TestWithParam<Fault> {};
 
-TEST_P(HostileSafetensors, IsRefused) { EXPECT_THROW_MESSAGE(parse(GetParam().bytes), DataError, HasSubstr(GetParam().message)); }
+TEST_P(HostileSafetensors, IsRefused) { EXPECT_THROW_MESSAGE(parsed(GetParam().bytes), DataError, HasSubstr(GetParam().message)); }
 
 const std::string good_a = "\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}";
 std::string nested(int depth) { return "{\"a\":" + std::string(static_cast<size_t>(depth), '['); }
@@ -138,7 +133,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(Safetensors, CutAtEveryByteIsRefused) {
   const std::string bytes = written(sample(), {{"a", "b"}});
-  for (size_t length = 0; length < bytes.size(); ++length) EXPECT_THROW(parse(bytes.substr(0, length)), DataError) << length;
+  for (size_t length = 0; length < bytes.size(); ++length) EXPECT_THROW(parsed(bytes.substr(0, length)), DataError) << length;
 }
 
 TEST(Safetensors, NamesThatCannotBeWrittenAreRefused) {

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/zip_archive.h"
+#include "tests/support/fault.h"
 #include "tests/support/fixtures.h"
 
 namespace lpnsr::testing {
@@ -86,12 +87,6 @@ TEST(ZipArchive, FindsByName) {
   EXPECT_NE(zip.find("a/b"), nullptr);
   EXPECT_EQ(zip.find("a"), nullptr);
 }
-
-struct Fault {
-  const char* name;
-  std::string bytes;
-  const char* message;
-};
 
 class HostileZip : public ::testing::TestWithParam<Fault> {};
 

@@ -10,7 +10,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-AutoencoderOptions tiny() {
+AutoencoderOptions tiny_autoencoder() {
   AutoencoderOptions o;
   o.n_embed = 50;
   o.ddconfig.ch = 32;
@@ -31,7 +31,7 @@ at::Tensor latent(int64_t batch = 2, int64_t height = 5, int64_t width = 4) {
 }
 
 TEST(Autoencoder, FindsTheNearestCode) {
-  auto options = tiny();
+  auto options = tiny_autoencoder();
   options.n_embed = 3000;  // so that the positions below take several chunks of distances
   auto network = filled(options);
   const auto z = latent(2, 40, 40);
@@ -44,7 +44,7 @@ TEST(Autoencoder, FindsTheNearestCode) {
 }
 
 TEST(Autoencoder, QuantisingPassesGradientsStraightThrough) {
-  auto network = filled(tiny());
+  auto network = filled(tiny_autoencoder());
   auto z = latent().requires_grad_();
   const auto quantised = network->quantise(z);
   const auto weight = synthetic_tensor("unit", "weight", z.sizes());
@@ -57,7 +57,7 @@ TEST(Autoencoder, QuantisingPassesGradientsStraightThrough) {
 
 // d loss / dz = 2 (z - e) / n and d loss / de = 2 beta (e - z) / n for each position that uses e.
 TEST(Autoencoder, CommitmentLossPullsBothSides) {
-  auto network = filled(tiny());
+  auto network = filled(tiny_autoencoder());
   auto z = latent().requires_grad_();
   const auto quantised = network->quantise(z);
   const auto nearest = quantised.latent.detach();
@@ -75,7 +75,7 @@ TEST(Autoencoder, CommitmentLossPullsBothSides) {
 }
 
 TEST(Autoencoder, GradientsOfTheDecoderEqualDifferences) {
-  auto network = filled(tiny());
+  auto network = filled(tiny_autoencoder());
   network->to(torch::kFloat64);
   auto z = latent(1, 4, 4).to(torch::kFloat64).requires_grad_();
   const auto weight = synthetic_tensor("unit", "weight", {1, 3, 8, 8}).to(torch::kFloat64);
@@ -94,7 +94,7 @@ TEST(Autoencoder, GradientsOfTheDecoderEqualDifferences) {
 }
 
 TEST(Autoencoder, IndicesDecodeAsTheLatentTheyCameFrom) {
-  auto network = filled(tiny());
+  auto network = filled(tiny_autoencoder());
   const torch::NoGradGuard no_gradients;
   EXPECT_TRUE(close(network->decode_indices(network->quantise(latent()).indices), network->decode(latent()), 1e-4, 1e-4));
   EXPECT_THROW_MESSAGE(network->decode_indices(torch::full({1, 2, 2}, 50)), UsageError, HasSubstr("0..49"));
@@ -102,7 +102,7 @@ TEST(Autoencoder, IndicesDecodeAsTheLatentTheyCameFrom) {
 }
 
 TEST(Autoencoder, AttentionIsWhereTheTrainingResolutionPutsIt) {
-  auto options = tiny();
+  auto options = tiny_autoencoder();
   options.ddconfig.attn_resolutions = {8};
   const auto weights = state_dict(*Autoencoder(options));
   EXPECT_TRUE(weights.contains("encoder.down.1.attn.0.q.weight"));
@@ -112,10 +112,10 @@ TEST(Autoencoder, AttentionIsWhereTheTrainingResolutionPutsIt) {
 }
 
 TEST(Autoencoder, NewLoraUpdateChangesNothing) {
-  auto options = tiny();
+  auto options = tiny_autoencoder();
   options.lora_tune_decoder = true;
   auto with = filled(options);
-  auto without = filled(tiny());
+  auto without = filled(tiny_autoencoder());
   {
     const torch::NoGradGuard no_gradients;
     state_dict(*with).at("post_quant_conv.lora_B").zero_();
@@ -129,22 +129,22 @@ TEST(Autoencoder, NewLoraUpdateChangesNothing) {
 }
 
 TEST(Autoencoder, NewCodesAreUniform) {
-  const auto options = tiny();
+  const auto options = tiny_autoencoder();
   const auto codes = state_dict(*Autoencoder(options)).at("quantize.embedding.weight");
   EXPECT_LE(codes.abs().max().item<double>(), 1.0 / 50.0);
   EXPECT_GT(codes.abs().max().item<double>(), 0.9 / 50.0);
 }
 
 TEST(Autoencoder, RefusesWhatItCannotTake) {
-  auto network = filled(tiny());
+  auto network = filled(tiny_autoencoder());
   EXPECT_EQ(network->options().scale(), 2);
   EXPECT_THROW_MESSAGE(network->encode(torch::zeros({1, 4, 8, 8})), UsageError, HasSubstr("[1,4,8,8]"));
   EXPECT_THROW(network->encode(torch::zeros({1, 3, 1, 8})), UsageError);
   EXPECT_THROW(network->decode(torch::zeros({3, 8, 8})), UsageError);
-  auto options = tiny();
+  auto options = tiny_autoencoder();
   options.ddconfig.double_z = true;
   EXPECT_THROW_MESSAGE(Autoencoder{options}, UsageError, HasSubstr("double_z"));
-  options = tiny();
+  options = tiny_autoencoder();
   options.ddconfig.ch = 20;
   EXPECT_THROW_MESSAGE(Autoencoder{options}, UsageError, HasSubstr("multiple of 32"));
 }

@@ -14,7 +14,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-SwinUNetOptions tiny() {
+SwinUNetOptions tiny_unet() {
   SwinUNetOptions o;
   o.image_size = 16;
   o.lq_size = 16;
@@ -43,8 +43,8 @@ Inputs inputs(int64_t batch, int64_t height, int64_t width, c10::ScalarType type
 }
 
 TEST(SwinUNet, RefusesSizesThatTheWindowsDoNotFitAndSaysWhichWouldDo) {
-  auto network = filled(tiny());
-  EXPECT_EQ(side_multiple(tiny()), 8);
+  auto network = filled(tiny_unet());
+  EXPECT_EQ(side_multiple(tiny_unet()), 8);
   EXPECT_EQ(side_multiple(SwinUNetOptions()), 64);
   const auto i = inputs(1, 20, 16);
   EXPECT_THROW_MESSAGE(network->forward(i.x, i.t, i.lq), UsageError, AllOf(HasSubstr("20x16"), HasSubstr("24x16")));
@@ -56,7 +56,7 @@ TEST(SwinUNet, RefusesSizesThatTheWindowsDoNotFitAndSaysWhichWouldDo) {
 
 TEST(SwinUNet, RefusesOptionsThatCannotBe) {
   const auto refused = [](auto change, const char* message) {
-    auto options = tiny();
+    auto options = tiny_unet();
     change(options);
     EXPECT_THROW_MESSAGE(SwinUNet{options}, UsageError, HasSubstr(message));
   };
@@ -69,7 +69,7 @@ TEST(SwinUNet, RefusesOptionsThatCannotBe) {
 }
 
 TEST(SwinUNet, BatchElementsDoNotInfluenceEachOther) {
-  auto network = filled(tiny());
+  auto network = filled(tiny_unet());
   network->eval();
   const c10::InferenceMode inference;
   const auto i = inputs(3, 16, 24);
@@ -83,7 +83,7 @@ TEST(SwinUNet, BatchElementsDoNotInfluenceEachOther) {
 }
 
 TEST(SwinUNet, CachedBiasFollowsTheWeights) {
-  auto network = filled(tiny());
+  auto network = filled(tiny_unet());
   network->eval();
   const torch::NoGradGuard no_gradients;
   const auto i = inputs(1, 16, 16);
@@ -97,7 +97,7 @@ TEST(SwinUNet, CachedBiasFollowsTheWeights) {
 
 // Directional derivatives over the input, the condition and every parameter at once against central differences.
 TEST(SwinUNet, GradientsEqualDifferences) {
-  auto network = filled(tiny());
+  auto network = filled(tiny_unet());
   network->to(torch::kFloat64);
   auto i = inputs(2, 8, 8, torch::kFloat64);
   std::vector<at::Tensor> variables = network->parameters();
@@ -137,7 +137,7 @@ std::vector<at::Tensor> gradients_of(SwinUNet& network, bool checkpointing) {
 // In float64, since without gradients another attention kernel runs, which rounds otherwise.
 TEST(SwinUNet, CheckpointingGivesTheSameGradients) {
   for (const double dropout : {0.0, 0.3}) {
-    auto options = tiny();
+    auto options = tiny_unet();
     options.dropout = dropout;
     auto network = filled(options);
     network->train();
@@ -150,7 +150,7 @@ TEST(SwinUNet, CheckpointingGivesTheSameGradients) {
 }
 
 TEST(SwinUNet, AutocastStaysNearFloat32) {
-  auto network = filled(tiny());
+  auto network = filled(tiny_unet());
   network->eval();
   const c10::InferenceMode inference;
   const auto i = inputs(1, 16, 16);
@@ -163,7 +163,7 @@ TEST(SwinUNet, AutocastStaysNearFloat32) {
 }
 
 TEST(SwinUNet, FrozenNetworkPassesGradientsToItsInput) {
-  auto network = filled(tiny());
+  auto network = filled(tiny_unet());
   const auto with_parameters = gradients_of(network, false)[0];
   for (auto& parameter : network->parameters()) parameter.requires_grad_(false);
   for (const bool checkpointing : {false, true}) {
@@ -173,7 +173,7 @@ TEST(SwinUNet, FrozenNetworkPassesGradientsToItsInput) {
 }
 
 TEST(SwinUNet, ConvertingKeepsPositionsIntegral) {
-  auto network = filled(tiny());
+  auto network = filled(tiny_unet());
   network->to(torch::kBFloat16);
   const auto key = "input_blocks.1.1.blocks.1.attn.relative_position_index";
   EXPECT_TRUE(torch::equal(state_dict(*network).at(key), relative_position_index(4)));
@@ -182,7 +182,7 @@ TEST(SwinUNet, ConvertingKeepsPositionsIntegral) {
 }
 
 TEST(SwinUNet, NewNetworksStartAsPublished) {
-  const SwinUNet network(tiny());
+  const SwinUNet network(tiny_unet());
   const auto weights = state_dict(*network);
   for (const char* key : {"input_blocks.1.0.out_layers.3.weight", "middle_block.2.out_layers.3.bias"}) {
     EXPECT_EQ(weights.at(key).abs().max().item<double>(), 0.0) << key;
@@ -192,7 +192,7 @@ TEST(SwinUNet, NewNetworksStartAsPublished) {
 }
 
 TEST(SwinUNet, WorksWithoutTheCondition) {
-  auto options = tiny();
+  auto options = tiny_unet();
   options.cond_lq = false;
   auto network = filled(options);
   const auto i = inputs(1, 8, 8);
@@ -200,7 +200,7 @@ TEST(SwinUNet, WorksWithoutTheCondition) {
 }
 
 TEST(NoisePredictor, StartsAsStandardNormalNoise) {
-  NoisePredictor network(tiny());
+  NoisePredictor network(tiny_unet());
   const auto i = inputs(2, 16, 16);
   const auto noise = network->forward(i.x, i.x, i.lq, i.t);
   EXPECT_EQ(noise.mean.abs().max().item<double>(), 0.0);

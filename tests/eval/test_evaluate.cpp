@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using testing::TemporaryFolder;
 
-at::Tensor picture(uint64_t seed, int64_t side = 24) {
+at::Tensor square(uint64_t seed, int64_t side = 24) {
   torch::manual_seed(seed);
   return torch::rand({3, side, side});
 }
@@ -24,8 +24,8 @@ TEST(Pairing, FollowsTheNamesOfDataSets) {
   const std::vector<std::pair<std::string, std::string>> names = {
       {"a.png", "a.png"}, {"Canon_001_LR4.png", "Canon_001_HR.png"}, {"b_lq.png", "b.png"}, {"cx4.png", "c_gt.png"}, {"d.png", "d.bmp"}};
   for (const auto& [low, high] : names) {
-    write_rgb(lr / low, picture(1));
-    write_rgb(hr / high, picture(2));
+    write_rgb(lr / low, square(1));
+    write_rgb(hr / high, square(2));
   }
   const auto pairs = pair_pictures(lr.path(), hr.path());
   ASSERT_EQ(pairs.size(), names.size());
@@ -36,8 +36,8 @@ TEST(Pairing, FollowsTheNamesOfDataSets) {
   }
   // RealSR has both in one folder.
   const TemporaryFolder both;
-  write_rgb(both / "Nikon_050_LR4.png", picture(1));
-  write_rgb(both / "Nikon_050_HR.png", picture(2));
+  write_rgb(both / "Nikon_050_LR4.png", square(1));
+  write_rgb(both / "Nikon_050_HR.png", square(2));
   const auto mixed = pair_pictures(both.path(), both.path());
   ASSERT_EQ(mixed.size(), 1u);
   EXPECT_EQ(mixed[0].reference.filename(), "Nikon_050_HR.png");
@@ -45,8 +45,8 @@ TEST(Pairing, FollowsTheNamesOfDataSets) {
 
 TEST(Pairing, UnmatchedPicturesAreNamed) {
   const TemporaryFolder restored, hr;
-  write_rgb(restored / "lonely.png", picture(1));
-  write_rgb(hr / "other.png", picture(1));
+  write_rgb(restored / "lonely.png", square(1));
+  write_rgb(hr / "other.png", square(1));
   EXPECT_THROW_MESSAGE(pair_pictures(restored.path(), hr.path()), Error, AllOf(HasSubstr("lonely.png"), HasSubstr("1 of 1")));
   EXPECT_THROW_MESSAGE(pair_pictures(restored.path(), hr / "nowhere"), Error, HasSubstr("nowhere"));
   const TemporaryFolder empty;
@@ -56,8 +56,8 @@ TEST(Pairing, UnmatchedPicturesAreNamed) {
 TEST(Evaluate, ScoresAndMeans) {
   const TemporaryFolder restored, hr;
   for (const std::string name : {"one.png", "two,three.png"}) {
-    write_rgb(restored / name, picture(name.size()));
-    write_rgb(hr / name, picture(name.size() + 100));
+    write_rgb(restored / name, square(name.size()));
+    write_rgb(hr / name, square(name.size() + 100));
   }
   const auto evaluation = evaluate(pair_pictures(restored.path(), hr.path()), make_metrics({"psnr", "ssim"}, {}));
   ASSERT_EQ(evaluation.pictures.size(), 2u);
@@ -73,7 +73,7 @@ TEST(Evaluate, ScoresAndMeans) {
 
 TEST(Evaluate, NumbersThatJsonLacks) {
   const TemporaryFolder folder;
-  write_rgb(folder / "same.png", picture(1));
+  write_rgb(folder / "same.png", square(1));
   const auto evaluation = evaluate({{folder / "same.png", folder / "same.png"}}, make_metrics({"psnr"}, {}));
   EXPECT_EQ(evaluation.json()["mean"]["psnr"], "inf");
   const double nan = std::numeric_limits<double>::quiet_NaN();
@@ -83,8 +83,8 @@ TEST(Evaluate, NumbersThatJsonLacks) {
 
 TEST(Evaluate, SizesThatDifferNameBothFiles) {
   const TemporaryFolder folder;
-  write_rgb(folder / "small.png", picture(1, 24));
-  write_rgb(folder / "large.png", picture(1, 25));
+  write_rgb(folder / "small.png", square(1, 24));
+  write_rgb(folder / "large.png", square(1, 25));
   const std::vector<PicturePair> pairs = {{folder / "small.png", folder / "large.png"}};
   EXPECT_THROW_MESSAGE(evaluate(pairs, make_metrics({"psnr"}, {})), UsageError,
                        AllOf(HasSubstr("small.png is 24x24"), HasSubstr("large.png is 25x25")));

@@ -7,7 +7,7 @@ namespace lpnsr::testing {
 namespace {
 
 // H x W x 3 bytes -> [1,3,H,W] in [0,1].
-at::Tensor picture(const at::Tensor& bytes) { return bytes.to(torch::kFloat32).div(255.0).permute({2, 0, 1}).unsqueeze(0).contiguous(); }
+at::Tensor picture(const at::Tensor& bytes) { return picture_of_bytes(bytes).unsqueeze(0); }
 
 TEST(PaddingReference, IndexMapsAreEqual) {
   LPNSR_REQUIRE_GOLDENS();

@@ -12,9 +12,8 @@ namespace {
 
 using testing::close;
 using testing::ReferenceCase;
+using testing::shared_salt;
 using testing::synthetic_tensor;
-
-const std::string salt = "shared";
 
 double atol(const ReferenceCase& reference, const std::string& name) { return reference.description.at("atol").at(name).get<double>(); }
 
@@ -27,22 +26,22 @@ TEST(ReferenceLosses, Elementary) {
   const auto reference = testing::load_case("training/losses_elementary");
   for (const std::string name : {"hinge", "vanilla", "lsgan", "wgan"}) {
     const auto objective = parse_gan_objective(name);
-    const auto real = synthetic_tensor(salt, "logits/real", {2, 1, 5, 5}, 2.0).requires_grad_();
-    const auto fake = synthetic_tensor(salt, "logits/fake", {2, 1, 5, 5}, 2.0).requires_grad_();
+    const auto real = synthetic_tensor(shared_salt, "logits/real", {2, 1, 5, 5}, 2.0).requires_grad_();
+    const auto fake = synthetic_tensor(shared_salt, "logits/fake", {2, 1, 5, 5}, 2.0).requires_grad_();
     const auto loss = discriminator_loss(real, fake, objective);
     EXPECT_TRUE(torch::allclose(loss.total, (loss.real + loss.fake) / 2));
     loss.total.backward();
     expect_stored(reference, name + "/d_loss", loss.total.view({1}));
     expect_stored(reference, name + "/d_grad_real", real.grad());
     expect_stored(reference, name + "/d_grad_fake", fake.grad());
-    const auto judged = synthetic_tensor(salt, "logits/fake", {2, 1, 5, 5}, 2.0).requires_grad_();
+    const auto judged = synthetic_tensor(shared_salt, "logits/fake", {2, 1, 5, 5}, 2.0).requires_grad_();
     const auto generator = generator_loss(judged, objective);
     generator.backward();
     expect_stored(reference, name + "/g_loss", generator.view({1}));
     expect_stored(reference, name + "/g_grad", judged.grad());
   }
-  const auto a = synthetic_tensor(salt, "l1/a", {2, 3, 6, 6}).requires_grad_();
-  const auto b = synthetic_tensor(salt, "l1/b", {2, 3, 6, 6});
+  const auto a = synthetic_tensor(shared_salt, "l1/a", {2, 3, 6, 6}).requires_grad_();
+  const auto b = synthetic_tensor(shared_salt, "l1/b", {2, 3, 6, 6});
   b[0][0][0].copy_(a.detach()[0][0][0]);  // the gradient of |0| is 0
   const auto loss = lpnsr::l1_loss(a, b);
   loss.backward();
@@ -57,7 +56,7 @@ Discriminator synthetic_discriminator(const ReferenceCase& reference) {
   options.n_layers = config.at("n_layers");
   options.norm = config.at("norm");
   Discriminator discriminator(options);
-  testing::fill_synthetic(*discriminator, salt + "/disc");
+  testing::fill_synthetic(*discriminator, shared_salt + "/disc");
   const torch::NoGradGuard no_grad;
   for (const auto& [key, tensor] : state_dict(*discriminator)) {
     if (key.ends_with("weight_u") || key.ends_with("weight_v")) tensor.div_(tensor.norm());
@@ -102,7 +101,7 @@ void expect_discriminator(const std::string& name) {
   for (int call = 0; call < 3 && reference.tensors.contains("train" + std::to_string(call) + "/out"); ++call) {
     const std::string prefix = "train" + std::to_string(call) + "/";
     discriminator->zero_grad();
-    const auto input = synthetic_tensor(salt, "disc_in", sides).requires_grad_();
+    const auto input = synthetic_tensor(shared_salt, "disc_in", sides).requires_grad_();
     const auto out = discriminator->forward(input);
     torch::relu(1 - out).mean().backward();
     expect_stored(reference, prefix + "out", out);
@@ -122,7 +121,7 @@ void expect_discriminator(const std::string& name) {
     for (const auto& [key, tensor] : state_dict(*discriminator)) expect_where_stored(prefix + key, [&, value = tensor] { return value; });
   }
   discriminator->eval();
-  const auto input = synthetic_tensor(salt, "disc_in", sides);
+  const auto input = synthetic_tensor(shared_salt, "disc_in", sides);
   expect_stored(reference, "eval/out", discriminator->forward(input));
   expect_stored(reference, "eval/out_again", discriminator->forward(input));
 }
@@ -148,8 +147,8 @@ TEST(ReferenceLosses, DiscriminatorOtherNorms) {
 
 // `images(salt, name)` of goldens/training/README.md: a smooth picture with fine texture, in float64 until the end.
 at::Tensor reference_picture(const std::string& name, int64_t batch, int64_t side) {
-  const auto coarse = synthetic_tensor(salt, name + "/coarse", {batch, 3, 4, 4}).to(torch::kFloat64);
-  const auto fine = synthetic_tensor(salt, name + "/fine", {batch, 3, side, side}).to(torch::kFloat64);
+  const auto coarse = synthetic_tensor(shared_salt, name + "/coarse", {batch, 3, 4, 4}).to(torch::kFloat64);
+  const auto fine = synthetic_tensor(shared_salt, name + "/fine", {batch, 3, side, side}).to(torch::kFloat64);
   const auto smooth = torch::upsample_bilinear2d(coarse, {side, side}, false);
   return (0.5 + 0.25 * smooth + 0.15 * fine).clamp(0, 1).to(torch::kFloat32);
 }
@@ -158,12 +157,12 @@ TEST(ReferenceLosses, LpipsAsLoss) {
   LPNSR_REQUIRE_GOLDENS();
   const auto reference = testing::load_case("training/losses_lpips");
   Lpips lpips(LpipsNetwork::vgg);
-  testing::fill_synthetic(*lpips, salt + "/lpips", {"scaling_layer"});
+  testing::fill_synthetic(*lpips, shared_salt + "/lpips", {"scaling_layer"});
   for (const auto& [key, tensor] : state_dict(*lpips)) {
     if (key.starts_with("lin")) tensor.abs_();
   }
   const auto truth = reference_picture("lpips/gt", 2, 64);
-  const auto picture = (truth + 0.2 * synthetic_tensor(salt, "lpips/pred", {2, 3, 64, 64})).requires_grad_();
+  const auto picture = (truth + 0.2 * synthetic_tensor(shared_salt, "lpips/pred", {2, 3, 64, 64})).requires_grad_();
   const auto layers = lpips->layers(picture * 2 - 1, truth * 2 - 1);
   const auto values = lpips->forward(picture * 2 - 1, truth * 2 - 1);
   const auto loss = values.mean();

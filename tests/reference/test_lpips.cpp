@@ -13,9 +13,8 @@ namespace lpnsr {
 namespace {
 
 using testing::close;
+using testing::shared_salt;
 using testing::synthetic_tensor;
-
-const std::string salt = "shared";
 
 struct Flavour {
   LpipsNetwork network;
@@ -32,9 +31,9 @@ Lpips reference_lpips(const Flavour& flavour, const std::filesystem::path& folde
     if (layer.kind != BackboneLayer::Kind::convolution) continue;
     const std::string weight = "features." + std::to_string(n) + ".weight", bias = "features." + std::to_string(n) + ".bias";
     torchvision.add(weight,
-                    std::sqrt(2.0) * testing::synthetic_weight(salt, flavour.torchvision_name + "/" + weight,
+                    std::sqrt(2.0) * testing::synthetic_weight(shared_salt, flavour.torchvision_name + "/" + weight,
                                                                {layer.out_channels, layer.in_channels, layer.kernel, layer.kernel}));
-    torchvision.add(bias, testing::synthetic_weight(salt, flavour.torchvision_name + "/" + bias, {layer.out_channels}));
+    torchvision.add(bias, testing::synthetic_weight(shared_salt, flavour.torchvision_name + "/" + bias, {layer.out_channels}));
   }
   torchvision.add("classifier.1.weight", torch::zeros({2, 2}));
   const auto file = folder / (flavour.torchvision_name + ".safetensors");
@@ -47,8 +46,8 @@ void expect_flavour(const Flavour& flavour) {
   auto lpips = reference_lpips(flavour, folder.path());
   const auto reference = testing::load_case("metrics/lpips_" + flavour.name);
 
-  const auto in0 = synthetic_tensor(salt, "lpips/" + flavour.name + "/in0", {2, 3, 64, 64});
-  const auto in1 = 0.6 * in0 + 0.4 * synthetic_tensor(salt, "lpips/" + flavour.name + "/in1", {2, 3, 64, 64});
+  const auto in0 = synthetic_tensor(shared_salt, "lpips/" + flavour.name + "/in0", {2, 3, 64, 64});
+  const auto in1 = 0.6 * in0 + 0.4 * synthetic_tensor(shared_salt, "lpips/" + flavour.name + "/in1", {2, 3, 64, 64});
   EXPECT_TRUE(close(lpips->forward(in0, in1), reference.at("square/value").view({2}), 0.0, 2e-5));
   EXPECT_TRUE(close(torch::stack(lpips->layers(in0, in1), 1), reference.at("square/per_layer"), 0.0, 5e-5));
   // The stored gradient is of a float64 run; in float32 a ReLU or pooling decision may flip with the machine's kernels

@@ -1,6 +1,4 @@
 // Names, shapes, types and order of the full-size networks' state_dicts.
-#include <fstream>
-
 #include <fmt/ranges.h>
 
 #include "core/state_dict.h"
@@ -11,11 +9,6 @@
 
 namespace lpnsr::testing {
 namespace {
-
-nlohmann::json manifest(const std::string& name) {
-  std::ifstream file(goldens() / "diffusion" / "manifests" / (name + ".json"));
-  return nlohmann::json::parse(file);
-}
 
 std::vector<std::string> lines_of(const nlohmann::json& entries) {
   std::vector<std::string> lines;
@@ -46,21 +39,21 @@ int64_t parameter_count(const torch::nn::Module& module) {
 TEST(Manifest, Denoiser) {
   LPNSR_REQUIRE_GOLDENS();
   const SwinUNet network{SwinUNetOptions()};
-  EXPECT_EQ(lines_of(*network), lines_of(manifest("resshift_unet")));
+  EXPECT_EQ(lines_of(*network), lines_of(published_manifest("resshift_unet")));
   EXPECT_EQ(parameter_count(*network), 118593583);
 }
 
 TEST(Manifest, NoisePredictor) {
   LPNSR_REQUIRE_GOLDENS();
   const NoisePredictor network{SwinUNetOptions()};
-  EXPECT_EQ(lines_of(*network), lines_of(manifest("noise_predictor")));
+  EXPECT_EQ(lines_of(*network), lines_of(published_manifest("noise_predictor")));
   EXPECT_EQ(parameter_count(*network), 118602226);
 }
 
 TEST(Manifest, Autoencoder) {
   LPNSR_REQUIRE_GOLDENS();
   const Autoencoder network{AutoencoderOptions()};
-  EXPECT_EQ(lines_of(*network), lines_of(manifest("vqgan_f4")));
+  EXPECT_EQ(lines_of(*network), lines_of(published_manifest("vqgan_f4")));
   EXPECT_EQ(parameter_count(*network), 55322782);
 }
 
@@ -73,7 +66,7 @@ TEST(Manifest, AutoencoderWithLora) {
   for (const auto& line : lines_of(*network)) {
     if (line.starts_with("post_quant_conv.")) changed.push_back(line);
   }
-  EXPECT_EQ(changed, lines_of(manifest("vqgan_f4_lora_tune_decoder")));
+  EXPECT_EQ(changed, lines_of(published_manifest("vqgan_f4_lora_tune_decoder")));
 }
 
 }  // namespace

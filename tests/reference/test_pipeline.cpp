@@ -13,8 +13,6 @@ namespace lpnsr::testing {
 namespace {
 
 // H x W x 3 bytes -> [3,H,W] in [0,1].
-at::Tensor picture(const at::Tensor& bytes) { return bytes.to(torch::kFloat32).div(255.0).permute({2, 0, 1}).contiguous(); }
-
 template <class Network>
 Network filled(Network network, const ReferenceCase& golden, const std::string& tag) {
   fill_synthetic(*network, golden.description.at("weights").at(tag).at("salt"));
@@ -71,7 +69,7 @@ void check_pipeline(const std::string& name, const std::function<void(SamplerOpt
   for (const int64_t index : system.config.at("noise_predictor_off_at_index")) options.predictor_off.push_back(index + 1);
   if (adapt) adapt(options);
 
-  const auto lr = picture(golden.at("lr_u8")).unsqueeze(0);
+  const auto lr = picture_of_bytes(golden.at("lr_u8")).unsqueeze(0);
   const auto upsampled = system.pre_upsampler(lr) * 2 - 1;
   const auto [latent_atol, latent_rtol] = golden.tolerance("lr_latent");
   EXPECT_TRUE(close(upsampled, golden.at("lr_upsampled"), latent_atol, latent_rtol));
@@ -80,7 +78,7 @@ void check_pipeline(const std::string& name, const std::function<void(SamplerOpt
   inputs.y0 = system.autoencoder->encode(upsampled);
   EXPECT_TRUE(close(inputs.y0, golden.at("lr_latent"), latent_atol, latent_rtol));
   if (golden.tensors.contains("hr_latent")) {
-    inputs.reference = system.autoencoder->encode(picture(golden.at("hr_u8")).unsqueeze(0) * 2 - 1);
+    inputs.reference = system.autoencoder->encode(picture_of_bytes(golden.at("hr_u8")).unsqueeze(0) * 2 - 1);
     EXPECT_TRUE(close(inputs.reference, golden.at("hr_latent"), latent_atol, latent_rtol));
   }
 
@@ -161,7 +159,7 @@ void check_resshift(const std::string& name) {
   SamplerOptions options;
   options.noise = "random";
 
-  const auto lr = picture(golden.at("lr_u8")).unsqueeze(0);
+  const auto lr = picture_of_bytes(golden.at("lr_u8")).unsqueeze(0);
   const auto y0 = system.autoencoder->encode(system.pre_upsampler(lr) * 2 - 1);
   const auto [atol, rtol] = golden.tolerance("sample");
   EXPECT_TRUE(close(y0, golden.at("z_y"), atol, rtol));
@@ -213,7 +211,7 @@ TEST(PipelineReference, WholePictureInPatches) {
   restore.tile_stride = system.config.at("chop_stride");
   restore.pad_multiple = system.config.at("padding_offset");
   restore.seed = system.config.at("seed");
-  const auto lr = picture(golden.at("lr_u8"));
+  const auto lr = picture_of_bytes(golden.at("lr_u8"));
   const auto run = [&] {
     int64_t states = 0;
     const Restorer restorer(options, restore, system.denoiser, system.predictor, system.autoencoder, system.pre_upsampler);

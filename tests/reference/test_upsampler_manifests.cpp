@@ -1,6 +1,4 @@
 // Names, shapes, types and order of the pre-upsamplers' state dictionaries, against those of the official modules.
-#include <fstream>
-
 #include "core/error.h"
 #include "diffusion/rrdbnet.h"
 #include "diffusion/swinir.h"
@@ -8,11 +6,6 @@
 
 namespace lpnsr::testing {
 namespace {
-
-nlohmann::json manifest(const std::string& name) {
-  std::ifstream file(goldens() / "diffusion" / "manifests" / (name + ".json"));
-  return nlohmann::json::parse(file);
-}
 
 nlohmann::json manifest_of(const StateDict& weights) {
   auto entries = nlohmann::json::array();
@@ -24,18 +17,18 @@ nlohmann::json manifest_of(const StateDict& weights) {
 
 TEST(UpsamplerManifests, SwinIRL) {
   LPNSR_REQUIRE_GOLDENS();
-  EXPECT_EQ(manifest_of(state_dict(*SwinIR(SwinIROptions{}))), manifest("swinir_l_realsr_x4"));
+  EXPECT_EQ(manifest_of(state_dict(*SwinIR(SwinIROptions{}))), published_manifest("swinir_l_realsr_x4"));
 }
 
 TEST(UpsamplerManifests, RRDBNet) {
   LPNSR_REQUIRE_GOLDENS();
-  EXPECT_EQ(manifest_of(state_dict(*RRDBNet(RRDBNetOptions{}))), manifest("rrdbnet_x4plus"));
+  EXPECT_EQ(manifest_of(state_dict(*RRDBNet(RRDBNetOptions{}))), published_manifest("rrdbnet_x4plus"));
 }
 
 TEST(UpsamplerManifests, OldNamesBecomeNewOnes) {
   LPNSR_REQUIRE_GOLDENS();
   StateDict old_names;
-  for (const auto& entry : manifest("rrdbnet_x4_old_naming")) {
+  for (const auto& entry : published_manifest("rrdbnet_x4_old_naming")) {
     old_names.add(entry.at(0), torch::zeros(entry.at(1).get<std::vector<int64_t>>()));
   }
   RRDBNet net(RRDBNetOptions{});

@@ -1,5 +1,7 @@
 #include "tests/support/reference.h"
 
+#include <fstream>
+
 #include <fmt/ranges.h>
 
 #include "tests/support/synthetic.h"
@@ -62,5 +64,12 @@ ReferenceCase load_case(const std::string& relative_path) {
              g[worst].item<double>(), w[worst].item<double>(), atol, rtol, (g - w).abs().max().item<double>(),
              (excess > 0).sum().item<int64_t>(), want.numel());
 }
+
+nlohmann::json published_manifest(const std::string& name) {
+  std::ifstream file(goldens() / "diffusion" / "manifests" / (name + ".json"));
+  return nlohmann::json::parse(file);
+}
+
+at::Tensor picture_of_bytes(const at::Tensor& bytes) { return bytes.to(torch::kFloat32).div(255.0).permute({2, 0, 1}).contiguous(); }
 
 }  // namespace lpnsr::testing

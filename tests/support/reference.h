@@ -27,6 +27,11 @@ struct ReferenceCase {
 };
 ReferenceCase load_case(const std::string& relative_path);  // "diffusion/unet_tinyA"
 
+nlohmann::json published_manifest(const std::string& name);  // names, shapes and types of a published network, in order
+
+// [h,w,3] of bytes to [3,h,w] in [0, 1].
+at::Tensor picture_of_bytes(const at::Tensor& bytes);
+
 // |got - want| <= atol + rtol |want| everywhere; the failure message has the largest excess and its place.
 ::testing::AssertionResult close(const at::Tensor& got, const at::Tensor& want, double atol, double rtol);
 

@@ -7,6 +7,8 @@
 
 namespace lpnsr::testing {
 
+inline const std::string shared_salt = "shared";  // of the cases of losses and LPIPS
+
 std::vector<double> synthetic_value(const std::string& salt, const std::string& name, int64_t count);
 at::Tensor synthetic_tensor(const std::string& salt, const std::string& name, at::IntArrayRef shape, double scale = 1.0,
                             double shift = 0.0);

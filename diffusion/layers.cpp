@@ -1,0 +1,30 @@
+#include "diffusion/layers.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+
+namespace lpnsr {
+
+torch::nn::GroupNorm group_norm_32(int64_t channels, double eps, const std::string& what) {
+  if (channels <= 0 || channels % kNormGroups != 0) {
+    throw UsageError(fmt::format("{} gives a layer of {} channels: group normalisation has {} groups, so it must be a multiple of {}", what,
+                                 channels, kNormGroups, kNormGroups));
+  }
+  return torch::nn::GroupNorm(torch::nn::GroupNormOptions(kNormGroups, channels).eps(eps));
+}
+
+torch::nn::Conv2d convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride) {
+  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, kernel).stride(stride).padding(kernel / 2));
+}
+
+void set_to_zero(torch::nn::Conv2d& layer) {
+  torch::nn::init::zeros_(layer->weight);
+  torch::nn::init::zeros_(layer->bias);
+}
+
+at::Tensor silu_of_temporary(at::Tensor x) { return torch::GradMode::is_enabled() && x.requires_grad() ? at::silu(x) : at::silu_(x); }
+
+at::Tensor twice_as_large(const at::Tensor& x) { return at::upsample_nearest2d(x, {2 * x.size(-2), 2 * x.size(-1)}); }
+
+}  // namespace lpnsr
