@@ -28,6 +28,7 @@ void AutoencoderBackboneOptions::fields(FieldVisitor& v) {
   v.integer("out_ch", out_ch, {1.0}, "channels of the decoded image");
   v.integer("ch", ch, {1.0}, "channels of the finest level");
   v.integers("ch_mult", ch_mult, {1.0}, "channels of each level, times ch; one level less than that halves the sides");
+  v.integer("norm_groups", norm_groups, {1.0}, "groups of the group normalisations; 32 as published");
   v.integer("num_res_blocks", num_res_blocks, {1.0}, "residual blocks a level (the decoder has one more)");
   v.integers("attn_resolutions", attn_resolutions, {1.0}, "sides, in training, of the levels with attention");
   v.real("dropout", dropout, {0.0, 1.0}, "dropout probability");

@@ -21,6 +21,7 @@ struct AutoencoderBackboneOptions {
   int64_t ch = 128;
   std::vector<int64_t> ch_mult = {1, 2, 4};
   int64_t num_res_blocks = 2;
+  int64_t norm_groups = 32;
   std::vector<int64_t> attn_resolutions = {};
   double dropout = 0.0;
   void fields(FieldVisitor& v);

@@ -7,16 +7,19 @@
 namespace lpnsr {
 namespace {
 
-torch::nn::GroupNorm normalisation(int64_t channels) { return group_norm_32(channels, 1e-6, "ch with ch_mult"); }
+torch::nn::GroupNorm normalisation(int64_t channels, const AutoencoderBackboneOptions& o) {
+  return group_norm(o.norm_groups, channels, 1e-6, "ch with ch_mult");
+}
 
 bool contains(const std::vector<int64_t>& list, int64_t value) { return std::find(list.begin(), list.end(), value) != list.end(); }
 
 }  // namespace
 
-AutoencoderResidual::AutoencoderResidual(int64_t in_channels, int64_t out_channels, double dropout) : dropout_(dropout) {
-  norm1_ = register_module("norm1", normalisation(in_channels));
+AutoencoderResidual::AutoencoderResidual(int64_t in_channels, int64_t out_channels, const AutoencoderBackboneOptions& o)
+    : dropout_(o.dropout) {
+  norm1_ = register_module("norm1", normalisation(in_channels, o));
   conv1_ = register_module("conv1", convolution(in_channels, out_channels, 3));
-  norm2_ = register_module("norm2", normalisation(out_channels));
+  norm2_ = register_module("norm2", normalisation(out_channels, o));
   conv2_ = register_module("conv2", convolution(out_channels, out_channels, 3));
   if (in_channels != out_channels) shortcut_ = register_module("nin_shortcut", convolution(in_channels, out_channels, 1));
 }
@@ -28,8 +31,8 @@ at::Tensor AutoencoderResidual::forward(const at::Tensor& x) {
   return (shortcut_.is_empty() ? x : shortcut_(x)) + conv2_(h);
 }
 
-AutoencoderAttention::AutoencoderAttention(int64_t channels) {
-  norm_ = register_module("norm", normalisation(channels));
+AutoencoderAttention::AutoencoderAttention(int64_t channels, const AutoencoderBackboneOptions& o) {
+  norm_ = register_module("norm", normalisation(channels, o));
   q_ = register_module("q", convolution(channels, channels, 1));
   k_ = register_module("k", convolution(channels, channels, 1));
   v_ = register_module("v", convolution(channels, channels, 1));
@@ -43,14 +46,16 @@ at::Tensor AutoencoderAttention::forward(const at::Tensor& x) {
   return x + out_(h.squeeze(1).transpose(1, 2).reshape(x.sizes()));
 }
 
-AutoencoderLevel::AutoencoderLevel(int64_t in_channels, int64_t out_channels, int64_t blocks, bool attends, double dropout) {
+AutoencoderLevel::AutoencoderLevel(int64_t in_channels, int64_t out_channels, int64_t blocks, int64_t side,
+                                   const AutoencoderBackboneOptions& o) {
+  const bool attends = contains(o.attn_resolutions, side);
   auto block = register_module("block", std::make_shared<torch::nn::Module>());
   auto attn = register_module("attn", std::make_shared<torch::nn::Module>());
   for (int64_t i = 0; i < blocks; ++i) {
     const auto name = std::to_string(i);
     blocks_.push_back(
-        block->register_module(name, std::make_shared<AutoencoderResidual>(i == 0 ? in_channels : out_channels, out_channels, dropout)));
-    if (attends) attentions_.push_back(attn->register_module(name, std::make_shared<AutoencoderAttention>(out_channels)));
+        block->register_module(name, std::make_shared<AutoencoderResidual>(i == 0 ? in_channels : out_channels, out_channels, o)));
+    if (attends) attentions_.push_back(attn->register_module(name, std::make_shared<AutoencoderAttention>(out_channels, o)));
   }
 }
 
@@ -75,10 +80,10 @@ at::Tensor AutoencoderLevel::forward(const at::Tensor& x) {
   return h;
 }
 
-AutoencoderMiddle::AutoencoderMiddle(int64_t channels, double dropout) {
-  block1_ = register_module("block_1", std::make_shared<AutoencoderResidual>(channels, channels, dropout));
-  attention_ = register_module("attn_1", std::make_shared<AutoencoderAttention>(channels));
-  block2_ = register_module("block_2", std::make_shared<AutoencoderResidual>(channels, channels, dropout));
+AutoencoderMiddle::AutoencoderMiddle(int64_t channels, const AutoencoderBackboneOptions& o) {
+  block1_ = register_module("block_1", std::make_shared<AutoencoderResidual>(channels, channels, o));
+  attention_ = register_module("attn_1", std::make_shared<AutoencoderAttention>(channels, o));
+  block2_ = register_module("block_2", std::make_shared<AutoencoderResidual>(channels, channels, o));
 }
 
 at::Tensor AutoencoderMiddle::forward(const at::Tensor& x) { return block2_->forward(attention_->forward(block1_->forward(x))); }
@@ -89,7 +94,7 @@ Encoder::Encoder(const AutoencoderBackboneOptions& o) {
   int64_t width = o.ch, side = o.resolution;
   for (size_t level = 0; level < o.ch_mult.size(); ++level) {
     const int64_t out = o.ch * o.ch_mult[level];
-    auto part = std::make_shared<AutoencoderLevel>(width, out, o.num_res_blocks, contains(o.attn_resolutions, side), o.dropout);
+    auto part = std::make_shared<AutoencoderLevel>(width, out, o.num_res_blocks, side, o);
     width = out;
     if (level + 1 < o.ch_mult.size()) {
       part->add_downsample(width);
@@ -97,8 +102,8 @@ Encoder::Encoder(const AutoencoderBackboneOptions& o) {
     }
     levels_.push_back(down->register_module(std::to_string(level), part));
   }
-  middle_ = register_module("mid", std::make_shared<AutoencoderMiddle>(width, o.dropout));
-  norm_out_ = register_module("norm_out", normalisation(width));
+  middle_ = register_module("mid", std::make_shared<AutoencoderMiddle>(width, o));
+  norm_out_ = register_module("norm_out", normalisation(width, o));
   conv_out_ = register_module("conv_out", convolution(width, o.z_channels, 3));
 }
 
@@ -112,11 +117,11 @@ Decoder::Decoder(const AutoencoderBackboneOptions& o) {
   const size_t count = o.ch_mult.size();
   int64_t width = o.ch * o.ch_mult.back(), side = o.resolution >> (count - 1);
   conv_in_ = register_module("conv_in", convolution(o.z_channels, width, 3));
-  middle_ = register_module("mid", std::make_shared<AutoencoderMiddle>(width, o.dropout));
+  middle_ = register_module("mid", std::make_shared<AutoencoderMiddle>(width, o));
   levels_.resize(count);
   for (size_t level = count; level-- > 0;) {
     const int64_t out = o.ch * o.ch_mult[level];
-    levels_[level] = std::make_shared<AutoencoderLevel>(width, out, o.num_res_blocks + 1, contains(o.attn_resolutions, side), o.dropout);
+    levels_[level] = std::make_shared<AutoencoderLevel>(width, out, o.num_res_blocks + 1, side, o);
     width = out;
     if (level > 0) {
       levels_[level]->add_upsample(width);
@@ -125,7 +130,7 @@ Decoder::Decoder(const AutoencoderBackboneOptions& o) {
   }
   auto up = register_module("up", std::make_shared<torch::nn::Module>());
   for (size_t level = 0; level < count; ++level) up->register_module(std::to_string(level), levels_[level]);
-  norm_out_ = register_module("norm_out", normalisation(width));
+  norm_out_ = register_module("norm_out", normalisation(width, o));
   conv_out_ = register_module("conv_out", convolution(width, o.out_ch, 3));
 }
 

@@ -12,10 +12,10 @@
 
 namespace lpnsr {
 
-// x + conv(SiLU(norm(conv(SiLU(norm(x)))))), 32 groups, eps 1e-6.
+// x + conv(SiLU(norm(conv(SiLU(norm(x)))))), eps 1e-6.
 class AutoencoderResidual : public torch::nn::Module {
  public:
-  AutoencoderResidual(int64_t in_channels, int64_t out_channels, double dropout);
+  AutoencoderResidual(int64_t in_channels, int64_t out_channels, const AutoencoderBackboneOptions& options);
   at::Tensor forward(const at::Tensor& x);
 
  private:
@@ -27,7 +27,7 @@ class AutoencoderResidual : public torch::nn::Module {
 // Every position attends to every other: one head as wide as the map.
 class AutoencoderAttention : public torch::nn::Module {
  public:
-  explicit AutoencoderAttention(int64_t channels);
+  AutoencoderAttention(int64_t channels, const AutoencoderBackboneOptions& options);
   at::Tensor forward(const at::Tensor& x);
 
  private:
@@ -38,7 +38,8 @@ class AutoencoderAttention : public torch::nn::Module {
 // Residual blocks of one resolution, each followed by attention where asked, then the change of resolution.
 class AutoencoderLevel : public torch::nn::Module {
  public:
-  AutoencoderLevel(int64_t in_channels, int64_t out_channels, int64_t blocks, bool attends, double dropout);
+  // `side` of the level in training: it attends where attn_resolutions holds it.
+  AutoencoderLevel(int64_t in_channels, int64_t out_channels, int64_t blocks, int64_t side, const AutoencoderBackboneOptions& options);
   void add_downsample(int64_t channels);  // pads a zero row and column at the end, then a strided convolution
   void add_upsample(int64_t channels);    // nearest neighbour x 2, then a convolution
   at::Tensor forward(const at::Tensor& x);
@@ -51,7 +52,7 @@ class AutoencoderLevel : public torch::nn::Module {
 
 class AutoencoderMiddle : public torch::nn::Module {
  public:
-  AutoencoderMiddle(int64_t channels, double dropout);
+  AutoencoderMiddle(int64_t channels, const AutoencoderBackboneOptions& options);
   at::Tensor forward(const at::Tensor& x);
 
  private:

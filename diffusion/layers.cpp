@@ -6,12 +6,12 @@
 
 namespace lpnsr {
 
-torch::nn::GroupNorm group_norm_32(int64_t channels, double eps, const std::string& what) {
-  if (channels <= 0 || channels % kNormGroups != 0) {
-    throw UsageError(fmt::format("{} gives a layer of {} channels: group normalisation has {} groups, so it must be a multiple of {}", what,
-                                 channels, kNormGroups, kNormGroups));
+torch::nn::GroupNorm group_norm(int64_t groups, int64_t channels, double eps, const std::string& what) {
+  if (channels <= 0 || channels % groups != 0) {
+    throw UsageError(
+        fmt::format("{} gives a layer of {} channels: norm_groups is {}, so it must be a multiple of {}", what, channels, groups, groups));
   }
-  return torch::nn::GroupNorm(torch::nn::GroupNormOptions(kNormGroups, channels).eps(eps));
+  return torch::nn::GroupNorm(torch::nn::GroupNormOptions(groups, channels).eps(eps));
 }
 
 torch::nn::Conv2d convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride) {

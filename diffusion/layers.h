@@ -7,10 +7,10 @@
 
 namespace lpnsr {
 
-constexpr int64_t kNormGroups = 32;  // of every group normalisation, as published
+constexpr int64_t kNormGroups = 32;  // of every group normalisation in the published networks
 
-// kNormGroups groups. Throws UsageError, naming the setting `what`, where the groups do not divide the channels.
-torch::nn::GroupNorm group_norm_32(int64_t channels, double eps, const std::string& what);
+// Throws UsageError, naming the setting `what`, where the groups do not divide the channels.
+torch::nn::GroupNorm group_norm(int64_t groups, int64_t channels, double eps, const std::string& what);
 torch::nn::Conv2d convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride = 1);  // padded to keep the size
 void set_to_zero(torch::nn::Conv2d& layer);
 

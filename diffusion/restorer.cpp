@@ -104,8 +104,8 @@ at::Tensor Restorer::restore(const at::Tensor& lr, const std::optional<at::Tenso
   if (reference && sampler_.options().noise == "optimal") {
     check_picture(*reference, "reference");
     if (reference->size(1) != height || reference->size(2) != width) {
-      throw UsageError(fmt::format("the reference is {}x{} pixels; {} times the LR image's would be {}x{}", reference->size(1),
-                                   reference->size(2), scale_, height, width));
+      throw DataError(fmt::format("the reference is {}x{} pixels; {} times the LR image's would be {}x{}", reference->size(1),
+                                  reference->size(2), scale_, height, width));
     }
     cut = torch::cat({padded, torch::pixel_unshuffle(prepare(*reference, options_.pad_multiple * scale_), scale_)}, 1);
   }

@@ -63,6 +63,7 @@ TORCH_MODULE(WindowAttention);
 struct SwinLayerOptions {
   int64_t channels = 0;   // of the map
   int64_t embed_dim = 0;  // inside
+  int64_t norm_groups = kNormGroups;
   int64_t heads = 0;
   int64_t window = 0;
   int64_t depth = 0;         // blocks

@@ -54,6 +54,7 @@ SwinLayerOptions swin_options(const SwinUNetOptions& o, int64_t channels, int64_
   s.trained_side = side;
   s.mlp_ratio = o.mlp_ratio;
   s.dropout = o.dropout;
+  s.norm_groups = o.norm_groups;
   s.patch_norm = o.patch_norm;
   return s;
 }
@@ -67,6 +68,7 @@ void SwinUNetOptions::fields(FieldVisitor& v) {
   v.integer("in_channels", in_channels, {1.0}, "channels of the latent");
   v.integer("model_channels", model_channels, {1.0}, "channels of the first level");
   v.integer("out_channels", out_channels, {1.0}, "channels of the result");
+  v.integer("norm_groups", norm_groups, {1.0}, "groups of the group normalisations; 32 as published");
   v.integers("attention_resolutions", attention_resolutions, {1.0}, "sides, in training, of the levels with attention");
   v.integers("channel_mult", channel_mult, {1.0}, "channels of each level, times model_channels");
   v.integers("num_res_blocks", num_res_blocks, {1.0}, "residual blocks: one number, or one for each level");
@@ -118,7 +120,7 @@ SwinUNetImpl::SwinUNetImpl(const SwinUNetOptions& options, int64_t in_channels, 
   build_levels(in_channels_ + condition_channels_);
   const int64_t first = options_.channel_mult.front() * width;
   auto out = register_module("out", std::make_shared<torch::nn::Module>());
-  out_norm_ = out->register_module("0", group_norm_32(first, kUNetNormEps, "model_channels with channel_mult"));
+  out_norm_ = out->register_module("0", group_norm(options_.norm_groups, first, kUNetNormEps, "model_channels with channel_mult"));
   out_conv_ = out->register_module("2", convolution(first, out_channels, 3));
 }
 
@@ -142,7 +144,7 @@ void SwinUNetImpl::build_levels(int64_t in_channels) {
   const size_t levels = o.channel_mult.size();
   const auto residual = [&](int64_t in, int64_t out, Resample resample = Resample::none) {
     return std::make_shared<ResidualBlock>(
-        ResidualBlockOptions{in, out, 4 * o.model_channels, o.use_scale_shift_norm, o.dropout, resample});
+        ResidualBlockOptions{in, out, 4 * o.model_channels, o.norm_groups, o.use_scale_shift_norm, o.dropout, resample});
   };
   const auto attention = [&](int64_t width, int64_t side) { return std::make_shared<SwinLayer>(swin_options(o, width, side)); };
 

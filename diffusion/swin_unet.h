@@ -21,6 +21,7 @@ struct SwinUNetOptions {
   int64_t in_channels = 3;  // without the LR condition
   int64_t model_channels = 160;
   int64_t out_channels = 3;
+  int64_t norm_groups = 32;
   std::vector<int64_t> attention_resolutions = {64, 32, 16, 8};
   std::vector<int64_t> channel_mult = {1, 2, 2, 4};
   std::vector<int64_t> num_res_blocks = {2, 2, 2, 2};

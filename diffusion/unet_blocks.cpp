@@ -19,10 +19,10 @@ at::Tensor resampled(const at::Tensor& x, Resample resample) {
 
 ResidualBlock::ResidualBlock(const ResidualBlockOptions& options) : options_(options) {
   const int64_t in = options.in_channels, out = options.out_channels;
-  in_norm_ = group_norm_32(in, kUNetNormEps, "model_channels with channel_mult");
+  in_norm_ = group_norm(options.norm_groups, in, kUNetNormEps, "model_channels with channel_mult");
   in_conv_ = convolution(in, out, 3);
   embedding_ = torch::nn::Linear(options.embedding_channels, options.scale_shift_norm ? 2 * out : out);
-  out_norm_ = group_norm_32(out, kUNetNormEps, "model_channels with channel_mult");
+  out_norm_ = group_norm(options.norm_groups, out, kUNetNormEps, "model_channels with channel_mult");
   out_conv_ = convolution(out, out, 3);
   set_to_zero(out_conv_);
   auto in_layers = register_module("in_layers", std::make_shared<torch::nn::Module>());
@@ -42,9 +42,9 @@ at::Tensor ResidualBlock::modulated_norm(const at::Tensor& h, const at::Tensor& 
   if (projected.size(0) == 1) {
     const auto row = scale.squeeze(0);
     const auto weight = out_norm_->weight * row, bias = at::addcmul(shift.squeeze(0), out_norm_->bias, row);
-    return at::group_norm(h, kNormGroups, weight, bias, out_norm_->options.eps());
+    return at::group_norm(h, options_.norm_groups, weight, bias, out_norm_->options.eps());
   }
-  const auto normed = at::group_norm(h, kNormGroups, out_norm_->weight, out_norm_->bias, out_norm_->options.eps());
+  const auto normed = at::group_norm(h, options_.norm_groups, out_norm_->weight, out_norm_->bias, out_norm_->options.eps());
   return at::addcmul(shift.unsqueeze(-1).unsqueeze(-1), normed, scale.unsqueeze(-1).unsqueeze(-1));
 }
 

@@ -26,6 +26,7 @@ enum class Resample { none, down, up };
 
 struct ResidualBlockOptions {
   int64_t in_channels = 0, out_channels = 0, embedding_channels = 0;
+  int64_t norm_groups = kNormGroups;
   bool scale_shift_norm = true;
   double dropout = 0.0;
   Resample resample = Resample::none;

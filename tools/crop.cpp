@@ -22,7 +22,7 @@ int run_crop(const Arguments& arguments) {
   line.add()("input,i", po::value(&input)->required(), "photograph or folder of photographs")(
       "output,o", po::value(&output)->required(), "folder of the crops, PNG under the photographs' names")(
       "size", po::value(&size)->default_value(size), "side of the square in pixels")(
-      "halve-above", po::value(&halve_above)->default_value(halve_above), "halve pictures whose long side is at least this; 0: never");
+      "halve-above", po::value(&halve_above)->default_value(halve_above), "halve pictures until their long side is no longer; 0: never");
   if (!line.parse(arguments)) return 0;
   if (size < 1) throw UsageError("crop: --size must be at least 1");
 
@@ -31,7 +31,7 @@ int run_crop(const Arguments& arguments) {
   if (pictures.empty()) throw Error(fmt::format("'{}' holds no pictures", input));
   for (const auto& path : pictures) {
     at::Tensor rgb = read_image(path).rgb;
-    if (halve_above > 0 && std::max(rgb.size(1), rgb.size(2)) >= halve_above) rgb = halved(rgb);
+    while (halve_above > 0 && std::max(rgb.size(1), rgb.size(2)) > halve_above && std::min(rgb.size(1), rgb.size(2)) > 1) rgb = halved(rgb);
     if (rgb.size(1) < size || rgb.size(2) < size) {
       throw Error(fmt::format("'{}' is {} x {}: too small for a crop of {}", path.string(), rgb.size(2), rgb.size(1), size));
     }

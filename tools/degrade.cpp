@@ -1,7 +1,6 @@
 #include "degradation/degrade.h"
 
 #include <map>
-#include <set>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -13,33 +12,13 @@
 #include "core/log.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
+#include "tools/picture_jobs.h"
 #include "trainers/experiment.h"
 
 namespace lpnsr {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Job {
-  fs::path input, output;
-  std::string name;  // relative to the input folder: what the draws and the parameter lines go by
-};
-
-std::vector<Job> plan(const fs::path& input, const fs::path& output) {
-  if (!fs::exists(input)) throw Error(fmt::format("{}: does not exist", input.string()));
-  const fs::path base = fs::is_directory(input) ? input : input.parent_path();
-  std::vector<Job> jobs;
-  std::map<fs::path, fs::path> taken;
-  for (const auto& path : fs::is_directory(input) ? list_images(input, true) : std::vector<fs::path>{input}) {
-    const fs::path relative = path.lexically_proximate(base);
-    const fs::path target = (output / relative).replace_extension(".png");
-    const auto [other, fresh] = taken.emplace(target, path);
-    if (!fresh) throw Error(fmt::format("{} and {} would both be written to {}", other->second.string(), path.string(), target.string()));
-    jobs.push_back({path, target, relative.generic_string()});
-  }
-  if (jobs.empty()) throw Error(fmt::format("{}: holds no pictures", input.string()));
-  return jobs;
-}
 
 std::map<std::string, DegradationParameters> read_parameters(const fs::path& path) {
   std::map<std::string, DegradationParameters> parameters;
@@ -93,12 +72,12 @@ int run_degrade(const Arguments& arguments) {
     experiment = load_experiment(experiment_file, common.set);
   }
   const uint64_t seed = line.has("seed") || experiment_file.empty() ? common.seed : static_cast<uint64_t>(experiment.seed);
-  const auto jobs = plan(input, output);
-  std::map<std::string, DegradationParameters> given;
+  const auto jobs = plan_pictures(input, fs::path(output) / "", /*suffix=*/"");
+  std::map<std::string, DegradationParameters> given;  // by PictureJob::source
   if (!parameters_file.empty()) {
     given = read_parameters(parameters_file);
     for (const auto& job : jobs) {
-      if (!given.contains(job.name)) throw DataError(fmt::format("{}: has no line for {}", parameters_file, job.name));
+      if (!given.contains(job.source)) throw DataError(fmt::format("{}: has no line for {}", parameters_file, job.source));
     }
   }
 
@@ -106,12 +85,12 @@ int run_degrade(const Arguments& arguments) {
   std::string lines;
   Progress progress("degrading", static_cast<int64_t>(jobs.size()), 0, "pictures");
   for (const auto& job : jobs) {
-    RandomStream stream(stream_seed(seed, "degrade/" + job.name));
-    const auto parameters = given.empty() ? draw_parameters(experiment.degradation, stream) : given.at(job.name);
+    RandomStream stream(stream_seed(seed, "degrade/" + job.source));
+    const auto parameters = given.empty() ? draw_parameters(experiment.degradation, stream) : given.at(job.source);
     const at::Tensor hr = whole_pixels(read_image(job.input).rgb, parameters.scale, job.input);
     make_output_folder(job.output.parent_path());
     write_rgb(job.output, degrade(hr, parameters));
-    lines += nlohmann::json{{"picture", job.name}, {"parameters", to_json(parameters)}}.dump() + "\n";
+    lines += nlohmann::json{{"picture", job.source}, {"parameters", to_json(parameters)}}.dump() + "\n";
     progress.advance();
   }
   progress.finish();

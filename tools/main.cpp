@@ -117,5 +117,6 @@ int main(int argc, char** argv) {
   lpnsr::keep_allocator_memory();
   // Writes to a pipe whose reader has left then fail instead of ending a training run whose log went through `| head`.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file larger than the limit is then an error like a full disk
   return lpnsr::flush_results(lpnsr::run(std::span(argv, static_cast<size_t>(argc)).subspan(1)));
 }

@@ -11,9 +11,10 @@
 #include "core/log.h"
 #include "core/resize.h"
 #include "diffusion/restorer.h"
+#include "eval/pairing.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
-#include "tools/restore_jobs.h"
+#include "tools/picture_jobs.h"
 #include "trainers/experiment.h"
 
 namespace lpnsr {
@@ -36,19 +37,18 @@ std::vector<int64_t> parse_steps(const std::string& text) {
   return steps;
 }
 
-// The true picture of each job, by name.
-std::map<std::string, fs::path> find_references(const std::vector<RestoreJob>& jobs, const std::string& folder) {
-  std::error_code absent;
-  if (folder.empty()) throw UsageError("--noise optimal is computed from the true picture (Eq. 9): name its folder with --reference");
-  if (!fs::is_directory(folder, absent)) throw Error(fmt::format("--reference '{}' is no folder", folder));
-  std::map<std::string, fs::path> by_stem;
-  for (const auto& path : list_images(folder, /*recursive=*/false)) by_stem[path.stem().string()] = path;
+// The true picture of each job.
+std::vector<fs::path> find_references(const std::vector<PictureJob>& jobs, const std::string& place) {
+  if (place.empty()) throw UsageError("--noise optimal is computed from the true picture (Eq. 9): name its folder with --reference");
+  if (!fs::exists(place)) throw Error(fmt::format("--reference '{}' does not exist", place));
+  std::vector<fs::path> references;
   for (const auto& job : jobs) {
-    if (!by_stem.contains(job.input.stem().string())) {
-      throw Error(fmt::format("--reference '{}' holds no picture '{}'", folder, job.input.stem().string()));
+    references.push_back(find_counterpart(job.input, place));
+    if (references.back().empty()) {
+      throw Error(fmt::format("--reference '{}' holds no picture that belongs to {}", place, job.input.string()));
     }
   }
-  return by_stem;
+  return references;
 }
 
 // The noise of each step as PICTURE-t4.png …, 0 in the middle of the range and three standard deviations at its ends; patches are numbered.
@@ -93,7 +93,8 @@ int run_restore(const Arguments& arguments) {
       "tile", po::value(&tile)->value_name("N"), "LR side above which patches are cut; 0: never")(
       "tile-stride", po::value(&tile_stride)->value_name("N"), "distance between patches; default: half of --tile")(
       "color-fix", po::value(&color_fix)->value_name("KIND"), "wavelet, adain or none")(
-      "reference", po::value(&reference)->value_name("DIR"), "true pictures under the inputs' names, for --noise optimal")(
+      "reference", po::value(&reference)->value_name("PATH"),
+      "true pictures under the inputs' names (or the one picture), for --noise optimal")(
       "noise-maps", po::value(&noise_maps)->value_name("DIR"), "write the noise of each step as pictures (Fig. 2)")(
       "suffix", po::value(&suffix)->value_name("TEXT"), "added to the names of the results of a folder");
   add_common_options(line, common, {"weights-dir", "seed", "set", "device", "precision", "threads"});
@@ -132,8 +133,8 @@ int run_restore(const Arguments& arguments) {
 
   const c10::Device device = parse_device(common.device);
   const c10::ScalarType precision = parse_precision(common.precision);
-  const auto jobs = plan_restoring(input, output, suffix);
-  std::map<std::string, fs::path> references;
+  const auto jobs = plan_pictures(input, output, suffix);
+  std::vector<fs::path> references;
   if (experiment.system.sampling.noise == "optimal" && !upsample_only) references = find_references(jobs, reference);
   const fs::path weights = weights_folder(common.weights_dir);
   const int64_t scale = experiment.system.autoencoder.scale();
@@ -154,15 +155,18 @@ int run_restore(const Arguments& arguments) {
   const AutocastScope autocast(device, precision);
   std::vector<std::string> failures;
   Progress progress("restoring", static_cast<int64_t>(jobs.size()), 0, "pictures");
-  for (const auto& job : jobs) {
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    const PictureJob& job = jobs[i];
     try {
       Image picture = read_image(job.input);
       std::optional<at::Tensor> truth;
-      if (!references.empty()) truth = read_image(references.at(job.input.stem().string())).rgb;
+      if (!references.empty()) truth = read_image(references[i]).rgb;
       std::function<void(const ChainState&)> observe;
       if (!noise_maps.empty()) observe = NoiseMaps(noise_maps, job.name);
       const torch::NoGradGuard no_grad;
-      picture.rgb = restorer ? restorer->restore(picture.rgb, truth, observe).cpu() : upsampler(picture.rgb.unsqueeze(0))[0].clamp(0, 1);
+      const at::Tensor restored =
+          restorer ? restorer->restore(picture.rgb, truth, observe) : upsampler(picture.rgb.unsqueeze(0).to(device))[0].clamp(0, 1);
+      picture.rgb = restored.cpu();
       if (picture.gray) picture.rgb = picture.rgb.mean(0, /*keepdim=*/true);
       if (picture.alpha.defined()) picture.alpha = resize_bicubic_scale(picture.alpha, scale).clamp(0, 1);
       write_image(job.output, picture, Rounding::truncate);
@@ -170,7 +174,8 @@ int run_restore(const Arguments& arguments) {
       throw;
     } catch (const Error& error) {
       if (jobs.size() == 1) throw;
-      failures.emplace_back(error.what());
+      const std::string what = error.what(), where = job.input.string();
+      failures.push_back(what.find(where) == std::string::npos ? where + ": " + what : what);
     }
     progress.advance();
   }

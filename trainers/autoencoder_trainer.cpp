@@ -10,7 +10,9 @@ AutoencoderTrainer::AutoencoderTrainer(const Experiment& experiment, Autoencoder
     : experiment_(experiment),
       autoencoder_(std::move(autoencoder)),
       lpips_(std::move(lpips)),
-      code_uses_(torch::zeros({experiment.system.autoencoder.n_embed}, torch::kInt64)) {
+      code_uses_(torch::zeros({experiment.system.autoencoder.n_embed}, torch::kInt64)),
+      latent_mean_(torch::zeros({experiment.system.autoencoder.embed_dim})),
+      latent_variance_(torch::ones({experiment.system.autoencoder.embed_dim})) {
   trained_ = std::make_unique<TrainedNetwork>(autoencoder_.ptr(), experiment.optimizer, experiment.optimizer.ema_rate);
   if (experiment.losses.gan > 0) {
     adversary_ =
@@ -24,11 +26,15 @@ Metrics AutoencoderTrainer::step(const Batch& batch, const StepPosition& positio
   const at::Tensor hr = batch.hr * 2 - 1;
 
   const int64_t unquantised = experiment_.training.quantise_after;
-  const bool quantises = position.iteration >= unquantised;
+  const bool quantises = quantises_ = position.iteration >= unquantised;
   if (unquantised > 0 && position.iteration == unquantised) begin_quantisation(hr, static_cast<uint64_t>(position.iteration));
   const at::Tensor latent = autoencoder_->encode(hr);
   Quantised quantised;
-  if (quantises) quantised = autoencoder_->quantise(latent);
+  if (quantises) {
+    quantised = autoencoder_->quantise(latent);
+  } else {
+    observe(latent.detach());
+  }
   const at::Tensor image = autoencoder_->decode_not_quantised(quantises ? quantised.latent : latent);
   const at::Tensor l1 = lpnsr::l1_loss(image / 2 + 0.5, batch.hr);
   at::Tensor total = weights.l1 * l1;
@@ -64,11 +70,16 @@ Metrics AutoencoderTrainer::step(const Batch& batch, const StepPosition& positio
   return metrics;
 }
 
+void AutoencoderTrainer::observe(const at::Tensor& latent) {
+  constexpr double share = 0.01;
+  latent_mean_.lerp_(latent.mean({0, 2, 3}).cpu(), share);
+  latent_variance_.lerp_(latent.var(c10::IntArrayRef{2, 3}).mean(0).cpu(), share);
+}
+
 void AutoencoderTrainer::begin_quantisation(const at::Tensor& image, uint64_t iteration) {
   const torch::NoGradGuard no_grad;
   auto parameters = autoencoder_->named_parameters();
-  at::Tensor latent = autoencoder_->encode(image);
-  const at::Tensor mean = latent.mean({0, 2, 3}), deviation = latent.std(c10::IntArrayRef{0, 2, 3}).clamp_min(1e-6);
+  const at::Tensor mean = latent_mean_.to(image.device()), deviation = latent_variance_.sqrt().clamp_min(1e-6).to(image.device());
   // z' = (z - mean) / deviation before the codes, z = deviation z' + mean behind them.
   parameters["quant_conv.weight"].div_(deviation.view({-1, 1, 1, 1}));
   parameters["quant_conv.bias"].sub_(mean).div_(deviation);
@@ -94,6 +105,8 @@ void AutoencoderTrainer::restart_unused_codes(const at::Tensor& latent, uint64_t
 StateDict AutoencoderTrainer::save() const {
   StateDict saved = trained_->save().with_prefix("autoencoder/");
   saved.add("code_uses", code_uses_.clone());
+  saved.add("latent_mean", latent_mean_.clone());
+  saved.add("latent_variance", latent_variance_.clone());
   if (adversary_) {
     for (const auto& [key, tensor] : adversary_->save()) saved.add("discriminator/" + key, tensor);
   }
@@ -103,13 +116,16 @@ StateDict AutoencoderTrainer::save() const {
 void AutoencoderTrainer::load(const StateDict& saved, const std::string& origin) {
   trained_->load(saved.below("autoencoder/"), origin);
   code_uses_.copy_(saved.at("code_uses"));
+  latent_mean_.copy_(saved.at("latent_mean"));
+  latent_variance_.copy_(saved.at("latent_variance"));
   if (adversary_) adversary_->load(saved.below("discriminator/"), origin);
 }
 
 at::Tensor AutoencoderTrainer::sample(const Batch& batch) {
   const torch::NoGradGuard no_grad;
   const at::Tensor latent = autoencoder_->encode(batch.hr * 2 - 1);
-  const at::Tensor decoded = (autoencoder_->decode(latent) / 2 + 0.5).clamp(0, 1);
+  const at::Tensor decoded =
+      ((quantises_ ? autoencoder_->decode(latent) : autoencoder_->decode_not_quantised(latent)) / 2 + 0.5).clamp(0, 1);
   std::vector<at::Tensor> cells;
   for (int64_t i = 0; i < batch.hr.size(0); ++i) cells.insert(cells.end(), {decoded[i], batch.hr[i]});
   return image_grid(cells, 2);

@@ -22,8 +22,10 @@ class AutoencoderTrainer : public TrainingMethod {
   at::Tensor sample(const Batch& batch) override;
 
  private:
-  // From here on the latents are quantised: each channel is brought to mean 0 and deviation 1 (what the decoder computes stays the same,
-  // and the chain's noise, kappa sqrt(eta), has the scale it is meant for), and the codes move onto latents.
+  // Running averages of the latents' mean and of their variance within a picture, of each channel.
+  void observe(const at::Tensor& latent);
+  // From here on the latents are quantised: each channel is brought to mean 0 and deviation 1 within a picture (what the decoder computes
+  // stays the same, and the chain's noise, kappa sqrt(eta), has the scale of the structure that it hides), and the codes move onto latents.
   void begin_quantisation(const at::Tensor& image, uint64_t iteration);
   // Codes that no latent chose since the last restart move onto random latents of this batch, or the codebook collapses at small sizes.
   void restart_unused_codes(const at::Tensor& latent, uint64_t iteration);
@@ -33,7 +35,9 @@ class AutoencoderTrainer : public TrainingMethod {
   PerceptualLoss lpips_;
   std::unique_ptr<Adversary> adversary_;
   std::unique_ptr<TrainedNetwork> trained_;
-  at::Tensor code_uses_;  // int64 [n_embed] since the last restart
+  at::Tensor code_uses_;                      // int64 [n_embed] since the last restart
+  at::Tensor latent_mean_, latent_variance_;  // [embed_dim], while nothing is quantised
+  bool quantises_ = true;                     // since the last step
 };
 
 }  // namespace lpnsr

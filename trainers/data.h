@@ -17,7 +17,7 @@ struct DataOptions {
   std::vector<std::string> folders;  // searched recursively; "PATH:N" takes the first N by name (FFHQ's first 10k)
   std::vector<std::string> lists;    // text files with one path a line, relative to the list
   int64_t crop_size = 256;           // of the target
-  int64_t halve_above = 0;           // pictures whose long side is larger are halved by area averaging first; 0: never
+  int64_t halve_above = 0;           // pictures are halved by area averaging until their long side is no longer; 0: never
   bool flip = true;
   bool rotate = true;  // quarter turns
   int64_t workers = 2;

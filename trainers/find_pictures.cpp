@@ -67,7 +67,7 @@ void DataOptions::fields(FieldVisitor& v) {
   v.texts("folders", folders, "folders of pictures, searched with their sub-folders; PATH:N takes the first N by name");
   v.texts("lists", lists, "text files with one picture a line, relative to the list");
   v.integer("crop_size", crop_size, {8, 8192}, "side of the target, pixels");
-  v.integer("halve_above", halve_above, non_negative, "pictures with a longer side are halved first; 0: never");
+  v.integer("halve_above", halve_above, non_negative, "pictures are halved until their long side is no longer; 0: never");
   v.boolean("flip", flip, "mirror half of the crops");
   v.boolean("rotate", rotate, "turn crops by quarters");
   v.integer("workers", workers, {1, 256}, "threads that read and degrade");

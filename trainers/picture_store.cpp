@@ -39,8 +39,10 @@ std::shared_ptr<const Picture> PictureStore::load(int64_t index) const {
   } else {
     picture->values.assign(values, values + count);
   }
-  const int64_t shorter = std::min(picture->height, picture->width), longer = std::max(picture->height, picture->width);
-  if (halve_above_ > 0 && longer > halve_above_ && shorter > 1) *picture = halved(*picture);
+  const auto too_large = [&] {
+    return std::max(picture->height, picture->width) > halve_above_ && std::min(picture->height, picture->width) > 1;
+  };
+  while (halve_above_ > 0 && too_large()) *picture = halved(*picture);
   return picture;
 }
 

@@ -51,6 +51,14 @@ TEST_F(DegradeCommand, ConfigurationIsHeard) {
   EXPECT_TRUE(line["parameters"]["second_order"]);
 }
 
+TEST_F(DegradeCommand, NeverWritesOverItsInput) {
+  const std::string before = read_file(folder / "hr/a.png");
+  const auto made = run_program({"degrade", "-i", path("hr"), "-o", path("hr")});
+  EXPECT_EQ(made.status, 2);
+  EXPECT_THAT(made.err, HasSubstr("a.png would be overwritten"));
+  EXPECT_EQ(read_file(folder / "hr/a.png"), before);
+}
+
 TEST_F(DegradeCommand, FaultsAreNamed) {
   const auto nothing = run_program({"degrade", "-i", path("none"), "-o", path("lr")});
   EXPECT_EQ(nothing.status, 1);

@@ -65,6 +65,24 @@ TEST_F(RestoreCommand, AFolderGoesOnAfterADamagedPicture) {
   EXPECT_FALSE(std::filesystem::exists(path("out/broken.png")));
 }
 
+TEST_F(RestoreCommand, AReferenceOfAnotherSizeSparesTheOthers) {
+  write_rgb(path("in/more_LR4.png"), picture("c", 8, 8));
+  std::filesystem::create_directories(folder_ / "true");
+  write_rgb(path("true/a.png"), picture("hr", 36, 48));
+  write_rgb(path("true/more_HR.png"), picture("hr", 32, 32));
+  const auto result = restore(path("in"), path("out"), {"--noise", "optimal", "--reference", path("true")});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("1 of 2 pictures could not be restored"), HasSubstr("36x48"), HasSubstr("36x52")));
+  EXPECT_FALSE(std::filesystem::exists(path("out/a.png")));
+  EXPECT_TRUE(std::filesystem::exists(path("out/more_LR4.png")));
+}
+
+TEST_F(RestoreCommand, ThreadsDoNotChangeTheBytes) {
+  ASSERT_EQ(restore(path("in/a.png"), path("one.png"), {"--threads", "1"}).status, 0);
+  ASSERT_EQ(restore(path("in/a.png"), path("two.png"), {"--threads", "2"}).status, 0);
+  EXPECT_EQ(read_file(path("one.png")), read_file(path("two.png")));
+}
+
 TEST_F(RestoreCommand, GrayDepthAndTransparencyStay) {
   Image gray;
   gray.rgb = picture("g", 6, 6).mean(0, true).expand({3, -1, -1}).contiguous();

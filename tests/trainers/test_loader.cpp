@@ -158,5 +158,21 @@ TEST(Halving, AveragesFours) {
   EXPECT_NEAR(half.at(2, 0, 0), 0.2, 1e-6);
 }
 
+TEST(Halving, GoesOnUntilTheLongSideFits) {
+  const TemporaryFolder folder;
+  write_rgb(folder / "wide.png", torch::full({3, 24, 64}, 0.2));
+  write_rgb(folder / "thin.png", torch::full({3, 2, 64}, 0.2));
+  DataOptions data;
+  data.folders = {(folder / "").string()};
+  data.halve_above = 16;
+  PictureStore store(data);
+  ASSERT_EQ(store.size(), 2);
+  const auto thin = store.get(0), wide = store.get(1);
+  EXPECT_EQ(wide->width, 16);
+  EXPECT_EQ(wide->height, 6);
+  EXPECT_EQ(thin->height, 1);  // no further than one row
+  EXPECT_EQ(thin->width, 32);
+}
+
 }  // namespace
 }  // namespace lpnsr

@@ -1,4 +1,4 @@
-#include "tools/restore_jobs.h"
+#include "tools/picture_jobs.h"
 
 #include <map>
 
@@ -12,13 +12,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-RestoreJob into_folder(const fs::path& input, const fs::path& base, const fs::path& output, const std::string& suffix) {
+PictureJob into_folder(const fs::path& input, const fs::path& base, const fs::path& output, const std::string& suffix) {
   const fs::path relative = input.lexically_proximate(base);
   const fs::path name = relative.parent_path() / (relative.stem().string() + suffix);
-  return {input, output / (name.string() + ".png"), name.generic_string()};
+  return {input, output / (name.string() + ".png"), name.generic_string(), relative.generic_string()};
 }
 
-void refuse_overwriting(const std::vector<RestoreJob>& jobs) {
+void refuse_overwriting(const std::vector<PictureJob>& jobs) {
   std::map<fs::path, fs::path> written, read;
   for (const auto& job : jobs) read.emplace(fs::weakly_canonical(job.input), job.input);
   for (const auto& job : jobs) {
@@ -28,7 +28,7 @@ void refuse_overwriting(const std::vector<RestoreJob>& jobs) {
     }
     const auto [other, fresh] = written.emplace(target, job.input);
     if (!fresh) {
-      throw UsageError(fmt::format("{} and {} would both be written to {}; restore them into different folders", other->second.string(),
+      throw UsageError(fmt::format("{} and {} would both be written to {}; they need different folders", other->second.string(),
                                    job.input.string(), job.output.string()));
     }
   }
@@ -36,10 +36,10 @@ void refuse_overwriting(const std::vector<RestoreJob>& jobs) {
 
 }  // namespace
 
-std::vector<RestoreJob> plan_restoring(const fs::path& input, const fs::path& output, const std::string& suffix) {
+std::vector<PictureJob> plan_pictures(const fs::path& input, const fs::path& output, const std::string& suffix) {
   if (!fs::exists(input)) throw Error(fmt::format("{}: does not exist", input.string()));
   const bool output_is_folder = fs::is_directory(output) || !output.has_filename();
-  std::vector<RestoreJob> jobs;
+  std::vector<PictureJob> jobs;
   if (fs::is_directory(input)) {
     if (fs::exists(output) && !fs::is_directory(output)) {
       throw UsageError(fmt::format("{} is a folder, so the output must be one too, but {} is a file", input.string(), output.string()));
@@ -49,7 +49,7 @@ std::vector<RestoreJob> plan_restoring(const fs::path& input, const fs::path& ou
   } else if (output_is_folder) {
     jobs.push_back(into_folder(input, input.parent_path(), output, suffix));
   } else {
-    jobs.push_back({input, output, output.stem().string()});
+    jobs.push_back({input, output, output.stem().string(), input.filename().string()});
   }
   refuse_overwriting(jobs);
   return jobs;
