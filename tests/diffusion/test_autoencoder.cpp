@@ -135,6 +135,22 @@ TEST(Autoencoder, NewCodesAreUniform) {
   EXPECT_GT(codes.abs().max().item<double>(), 0.9 / 50.0);
 }
 
+TEST(Autoencoder, NormGroupsReachEveryNormalisation) {
+  auto options = tiny_autoencoder();
+  options.ddconfig.ch = 20;
+  options.ddconfig.norm_groups = 5;
+  Autoencoder network(options);
+  int64_t normalisations = 0;
+  for (const auto& module : network->modules()) {
+    const auto* norm = module->as<torch::nn::GroupNorm>();
+    if (norm == nullptr) continue;
+    EXPECT_EQ(norm->options.num_groups(), 5);
+    ++normalisations;
+  }
+  EXPECT_EQ(normalisations, 2 * (2 + 2 + 2 * 2 + 2) + 2 + 2);  // residual blocks: encoder 2, middles 2 each, decoder 4; attentions; outputs
+  EXPECT_EQ(network->encode(torch::zeros({1, 3, 8, 8})).sizes(), (std::vector<int64_t>{1, 3, 4, 4}));
+}
+
 TEST(Autoencoder, RefusesWhatItCannotTake) {
   auto network = filled(tiny_autoencoder());
   EXPECT_EQ(network->options().scale(), 2);

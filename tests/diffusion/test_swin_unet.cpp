@@ -61,6 +61,7 @@ TEST(SwinUNet, RefusesOptionsThatCannotBe) {
     EXPECT_THROW_MESSAGE(SwinUNet{options}, UsageError, HasSubstr(message));
   };
   refused([](auto& o) { o.model_channels = 40; }, "multiple of 32");
+  refused([](auto& o) { o.norm_groups = 5; }, "multiple of 5");
   refused([](auto& o) { o.num_res_blocks = {1, 1, 1}; }, "num_res_blocks");
   refused([](auto& o) { o.num_head_channels = 5; }, "num_head_channels");
   refused([](auto& o) { o.lq_size = 48; }, "lq_size");
@@ -217,6 +218,25 @@ TEST(DiagonalGaussian, DivergenceAndLikelihoodByHand) {
   EXPECT_NEAR(unit.negative_log_likelihood(torch::full({1, 1, 1, 1}, 3.0, torch::kFloat64)).item<double>(), 0.9189385332046727 + 2.0,
               1e-14);
   EXPECT_NEAR(unit.sample(torch::full({1, 1, 1, 1}, -2.0, torch::kFloat64)).item<double>(), -1.0, 1e-15);
+}
+
+TEST(SwinUNet, NormGroupsReachEveryNormalisation) {
+  auto options = tiny_unet();
+  options.norm_groups = 4;
+  options.patch_norm = true;
+  auto network = filled(options);
+  int64_t normalisations = 0;
+  for (const auto& module : network->modules()) {
+    const auto* norm = module->as<torch::nn::GroupNorm>();
+    if (norm == nullptr) continue;
+    EXPECT_EQ(norm->options.num_groups(), 4);
+    ++normalisations;
+  }
+  EXPECT_GT(normalisations, 10);
+  // The modulated normalisation inside the residual blocks uses the same groups: one embedding for all and one for each are one formula.
+  const auto i = inputs(2, 16, 16);
+  const auto one = network->forward(i.x, torch::tensor({1}), i.lq), each = network->forward(i.x, torch::tensor({1, 1}), i.lq);
+  EXPECT_TRUE(close(one, each, 1e-5, 1e-4));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "diffusion/swinir.h"
 #include "eval/psnr_ssim.h"
 #include "losses/discriminator.h"
+#include "losses/lpips.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/reference.h"
 #include "tests/support/small_system.h"
@@ -161,6 +162,27 @@ TEST_F(Forward, MetricsScoreEachImage) {
     expect_output("value", torch::tensor({score(inputs.at("image")[0], inputs.at("reference")[0], options),
                                           score(inputs.at("image")[1], inputs.at("reference")[1], options)}));
   }
+}
+
+TEST_F(Forward, LpipsTakesTheWholeModuleOrItsTwoFiles) {
+  auto lpips = with_weights(Lpips(LpipsNetwork::alex));
+  StateDict inputs;
+  for (const std::string name : {"image", "reference"}) inputs.add(name, synthetic_tensor("forward", name, {2, 3, 64, 48}, 0.2, 0.5));
+  const auto want = lpips->forward(inputs.at("image") * 2 - 1, inputs.at("reference") * 2 - 1);
+  const auto whole = run("lpips.alex", inputs, "");
+  ASSERT_EQ(whole.status, 0) << whole.err;
+  expect_output("value", want);
+
+  StateDict backbone, linear;
+  for (const auto& [key, tensor] : state_dict(*lpips)) (key.rfind("lin", 0) == 0 ? linear : backbone).add(key, tensor);
+  write_safetensors(folder_ / "weights.safetensors", backbone);
+  write_safetensors(folder_ / "linear.safetensors", linear);
+  std::filesystem::remove(folder_ / "out.safetensors");
+  const auto two = run("lpips.alex", inputs, "", {"--weights", (folder_ / "linear.safetensors").string()});
+  ASSERT_EQ(two.status, 0) << two.err;
+  expect_output("value", want);
+  std::filesystem::remove(folder_ / "out.safetensors");
+  expect_refusal(run("lpips.alex", inputs, ""), 1, "the linear layers are missing");
 }
 
 TEST_F(Forward, Bfloat16IsNearButNotEqual) {
