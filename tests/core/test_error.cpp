@@ -8,7 +8,7 @@ namespace {
 TEST(NearestName, FindsMisspellings) {
   EXPECT_EQ(nearest_name("learning_rat", {"learning_rate", "batch_size"}), "learning_rate");
   EXPECT_EQ(nearest_name("barch_size", {"learning_rate", "batch_size"}), "batch_size");
-  EXPECT_EQ(nearest_name("spte", {"step", "spare"}), "step");
+  EXPECT_EQ(nearest_name("setp", {"step", "spare"}), "step");
   EXPECT_EQ(nearest_name("tset", {"test"}), "test");
 }
 

@@ -102,8 +102,8 @@ TEST_F(RestorerTest, ReferenceIsCutLikeThePicture) {
     EXPECT_TRUE(torch::allclose(state.x_t, (1 - eta) * x0 + eta * y0, 0, 1e-3));
   });
   EXPECT_EQ(patch, 2);
-  EXPECT_THROW_MESSAGE(restorer(options, system).restore(lr, lr), UsageError, HasSubstr("would be 64x96"));
-  EXPECT_THROW_MESSAGE(restorer(options, system).restore(lr), UsageError, HasSubstr("reference is needed"));
+  EXPECT_THROW_MESSAGE(restorer(options, system).restore(lr, lr), DataError, HasSubstr("would be 64x96"));
+  EXPECT_THROW_MESSAGE(restorer(options, system).restore(lr), DataError, HasSubstr("reference is needed"));
 }
 
 TEST_F(RestorerTest, RefusesSizesThatTheNetworksCannotTake) {
