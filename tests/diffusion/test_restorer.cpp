@@ -103,7 +103,7 @@ TEST_F(RestorerTest, ReferenceIsCutLikeThePicture) {
   });
   EXPECT_EQ(patch, 2);
   EXPECT_THROW_MESSAGE(restorer(options, system).restore(lr, lr), DataError, HasSubstr("would be 64x96"));
-  EXPECT_THROW_MESSAGE(restorer(options, system).restore(lr), DataError, HasSubstr("reference is needed"));
+  EXPECT_THROW_MESSAGE(restorer(options, system).restore(lr), UsageError, HasSubstr("reference is needed"));
 }
 
 TEST_F(RestorerTest, RefusesSizesThatTheNetworksCannotTake) {
