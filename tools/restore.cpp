@@ -40,7 +40,8 @@ std::vector<int64_t> parse_steps(const std::string& text) {
 // The true picture of each job.
 std::vector<fs::path> find_references(const std::vector<PictureJob>& jobs, const std::string& place) {
   if (place.empty()) throw UsageError("--noise optimal is computed from the true picture (Eq. 9): name its folder with --reference");
-  if (!fs::exists(place)) throw Error(fmt::format("--reference '{}' does not exist", place));
+  std::error_code unreachable;
+  if (!fs::exists(place, unreachable)) throw Error(fmt::format("--reference '{}' does not exist", place));
   std::vector<fs::path> references;
   for (const auto& job : jobs) {
     references.push_back(find_counterpart(job.input, place));

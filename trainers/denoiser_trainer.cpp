@@ -54,10 +54,11 @@ Metrics DenoiserTrainer::step(const Batch& batch, const StepPosition& position) 
   const at::Tensor total = all.total.mean();
   trained_->zero_grad();
   total.backward();
-  Metrics metrics{{"total", total.item<double>()}, {"mse", all.mse.mean().item<double>()}};
+  const at::Tensor mse = all.mse.detach().cpu();  // fetched from the device once
+  Metrics metrics{{"total", total.item<double>()}, {"mse", mse.mean().item<double>()}};
   // Per step t = 1..T, where the batch holds it: the steps differ by orders of magnitude, which the mean hides.
   for (int64_t step = 0; step < process_.steps(); ++step) {
-    const at::Tensor of_step = all.mse.detach().masked_select((t == step).to(all.mse.device()));
+    const at::Tensor of_step = mse.masked_select(t == step);
     if (of_step.numel() > 0) metrics[fmt::format("mse_t{}", step + 1)] = of_step.mean().item<double>();
   }
   if (all.lpips.defined()) metrics["lpips"] = all.lpips.mean().item<double>();

@@ -2,6 +2,7 @@
 #include "core/state_dict.h"
 #include "diffusion/autoencoder.h"
 #include "tests/support/fixtures.h"
+#include "tests/support/norm_groups.h"
 #include "tests/support/reference.h"
 #include "tests/support/synthetic.h"
 
@@ -140,14 +141,8 @@ TEST(Autoencoder, NormGroupsReachEveryNormalisation) {
   options.ddconfig.ch = 20;
   options.ddconfig.norm_groups = 5;
   Autoencoder network(options);
-  int64_t normalisations = 0;
-  for (const auto& module : network->modules()) {
-    const auto* norm = module->as<torch::nn::GroupNorm>();
-    if (norm == nullptr) continue;
-    EXPECT_EQ(norm->options.num_groups(), 5);
-    ++normalisations;
-  }
-  EXPECT_EQ(normalisations, 2 * (2 + 2 + 2 * 2 + 2) + 2 + 2);  // residual blocks: encoder 2, middles 2 each, decoder 4; attentions; outputs
+  // residual blocks: encoder 2, middles 2 each, decoder 4; attentions; outputs
+  EXPECT_EQ(expect_norm_groups(*network, 5), 2 * (2 + 2 + 2 * 2 + 2) + 2 + 2);
   EXPECT_EQ(network->encode(torch::zeros({1, 3, 8, 8})).sizes(), (std::vector<int64_t>{1, 3, 4, 4}));
 }
 

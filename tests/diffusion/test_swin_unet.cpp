@@ -5,6 +5,7 @@
 #include "diffusion/swin_block.h"
 #include "diffusion/swin_unet.h"
 #include "tests/support/fixtures.h"
+#include "tests/support/norm_groups.h"
 #include "tests/support/reference.h"
 #include "tests/support/synthetic.h"
 
@@ -225,14 +226,7 @@ TEST(SwinUNet, NormGroupsReachEveryNormalisation) {
   options.norm_groups = 4;
   options.patch_norm = true;
   auto network = filled(options);
-  int64_t normalisations = 0;
-  for (const auto& module : network->modules()) {
-    const auto* norm = module->as<torch::nn::GroupNorm>();
-    if (norm == nullptr) continue;
-    EXPECT_EQ(norm->options.num_groups(), 4);
-    ++normalisations;
-  }
-  EXPECT_GT(normalisations, 10);
+  EXPECT_GT(expect_norm_groups(*network, 4), 10);
   // The modulated normalisation inside the residual blocks uses the same groups: one embedding for all and one for each are one formula.
   const auto i = inputs(2, 16, 16);
   const auto one = network->forward(i.x, torch::tensor({1}), i.lq), each = network->forward(i.x, torch::tensor({1, 1}), i.lq);

@@ -12,7 +12,6 @@
 namespace lpnsr::testing {
 namespace {
 
-// H x W x 3 bytes -> [3,H,W] in [0,1].
 template <class Network>
 Network filled(Network network, const ReferenceCase& golden, const std::string& tag) {
   fill_synthetic(*network, golden.description.at("weights").at(tag).at("salt"));

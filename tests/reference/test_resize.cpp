@@ -20,7 +20,7 @@ void expect_case(const ReferenceCase& reference, const std::string& name, const 
 TEST(ReferenceResize, EveryFlavour) {
   LPNSR_REQUIRE_GOLDENS();
   const auto reference = load_case("diffusion/ops_resize");
-  const auto image = (reference.at("image_u8").to(torch::kFloat32) / 255.0).permute({2, 0, 1}).unsqueeze(0).contiguous();
+  const auto image = lpnsr::testing::picture_of_bytes(reference.at("image_u8")).unsqueeze(0);
   expect_case(reference, "torch/up4", resize_bicubic_scale(image, 4));
   expect_case(reference, "torch/down4", resize_bicubic(image, 7, 5));
   expect_case(reference, "torch/down4_antialias", resize_bicubic(image, 7, 5, true));

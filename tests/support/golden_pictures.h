@@ -9,10 +9,10 @@ namespace lpnsr::testing {
 inline at::Tensor golden_picture(const nlohmann::json& entry) {
   const std::string image = entry.at("image");
   const auto pictures = load_case("degradation/images");
-  const auto whole = pictures.at(image.substr(image.find(':') + 1)).to(torch::kFloat32) / 255.0;
+  const auto whole = pictures.at(image.substr(image.find(':') + 1));
   const auto part = whole.slice(0, entry.at("y0"), entry.at("y0").get<int64_t>() + entry.at("h").get<int64_t>())
                         .slice(1, entry.at("x0"), entry.at("x0").get<int64_t>() + entry.at("w").get<int64_t>());
-  return part.permute({2, 0, 1}).contiguous();
+  return picture_of_bytes(part);
 }
 
 // At least `share` of the values within `atol`.
