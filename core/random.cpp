@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
@@ -31,6 +32,13 @@ uint64_t stream_seed(uint64_t seed, std::string_view name, std::initializer_list
 }
 
 at::Generator make_generator(uint64_t seed) { return at::make_generator<at::CPUGeneratorImpl>(seed); }
+
+at::Generator make_generator(uint64_t seed, c10::Device device) {
+  if (device.is_cpu()) return make_generator(seed);
+  at::Generator generator = at::globalContext().getAcceleratorHooksInterface(device.type()).getNewGenerator(device.index());
+  generator.set_current_seed(seed);
+  return generator;
+}
 
 at::Tensor generator_state(const at::Generator& generator) { return generator.get_state(); }
 

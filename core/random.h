@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include <ATen/core/Generator.h>
+#include <c10/core/Device.h>
 
 namespace lpnsr {
 
@@ -17,6 +18,8 @@ uint64_t stream_seed(uint64_t seed, std::string_view name, std::initializer_list
 
 // LibTorch's CPU generator, whose randn equals PyTorch's for the same seed.
 at::Generator make_generator(uint64_t seed);
+// The generator of a device of this build and machine.
+at::Generator make_generator(uint64_t seed, c10::Device device);
 // The generator's complete state as bytes (uint8 tensor) and back.
 at::Tensor generator_state(const at::Generator& generator);
 void set_generator_state(at::Generator& generator, const at::Tensor& state);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/vectorised.h"
+
 namespace lpnsr {
 namespace {
 
@@ -14,35 +16,44 @@ struct Tap {
 };
 
 template <int64_t kBlock>
-int64_t correlate_blocks(const float* source, const std::vector<Tap>& taps, int64_t x, int64_t count, float* out) {
+inline int64_t correlate_blocks(const float* source, const Tap* taps, int64_t tap_count, int64_t x, int64_t count, float* out) {
   for (; x + kBlock <= count; x += kBlock) {
     float sums[kBlock] = {};
-    for (const Tap& tap : taps) {
-      const float* values = source + tap.offset + x;
-      for (int64_t i = 0; i < kBlock; ++i) sums[i] += tap.weight * values[i];
+    for (int64_t k = 0; k < tap_count; ++k) {
+      const float* values = source + taps[k].offset + x;
+      const float weight = taps[k].weight;
+      for (int64_t i = 0; i < kBlock; ++i) sums[i] += weight * values[i];
     }
-    std::copy(sums, sums + kBlock, out + x);
+    for (int64_t i = 0; i < kBlock; ++i) out[x + i] = sums[i];
   }
   return x;
 }
 
+// Eight registers of sums hide the time that an addition takes.
+LPNSR_VECTORISED void correlate_row(const float* source, const Tap* taps, int64_t tap_count, int64_t count, float* out) {
+  int64_t x = correlate_blocks<64>(source, taps, tap_count, 0, count, out);
+  x = correlate_blocks<16>(source, taps, tap_count, x, count, out);
+  x = correlate_blocks<4>(source, taps, tap_count, x, count, out);
+  correlate_blocks<1>(source, taps, tap_count, x, count, out);
+}
+
 void correlate_row(const float* source, const std::vector<Tap>& taps, int64_t count, float* out) {
-  int64_t x = correlate_blocks<32>(source, taps, 0, count, out);
-  x = correlate_blocks<4>(source, taps, x, count, out);
-  correlate_blocks<1>(source, taps, x, count, out);
+  correlate_row(source, taps.data(), static_cast<int64_t>(taps.size()), count, out);
 }
 
 // One plane with `margin` more pixels on each side.
-std::vector<float> extended(const Planes& picture, int64_t channel, int64_t margin, Border border) {
+Buffer<float> extended(const Planes& picture, int64_t channel, int64_t margin, Border border) {
   const int64_t stride = picture.width + 2 * margin;
-  std::vector<float> result(static_cast<size_t>(stride * (picture.height + 2 * margin)));
+  Buffer<float> result(static_cast<size_t>(stride * (picture.height + 2 * margin)));
   for (int64_t y = -margin; y < picture.height + margin; ++y) {
-    const bool outside = y < 0 || y >= picture.height;
-    if (outside && border == Border::zero) continue;
     const float* from = picture.row(channel, reflected(y, picture.height));
     float* to = result.data() + (y + margin) * stride + margin;
+    if (border == Border::zero) {
+      std::fill(to - margin, to + picture.width + margin, 0.0F);
+      if (y >= 0 && y < picture.height) std::copy(from, from + picture.width, to);
+      continue;
+    }
     std::copy(from, from + picture.width, to);
-    if (border == Border::zero) continue;
     for (int64_t x = 1; x <= margin; ++x) {
       to[-x] = from[reflected(-x, picture.width)];
       to[picture.width - 1 + x] = from[reflected(picture.width - 1 + x, picture.width)];
@@ -97,9 +108,9 @@ Planes filter(const Planes& picture, const Kernel& kernel, Border border) {
     for (int64_t j = 0; j < taps; ++j) add_tap(across, i * stride + j, kernel.at(row, centre - margin + j));
   }
   Planes result(picture.channels, height, width);
-  std::vector<float> blurred_down(static_cast<size_t>(separable ? stride : 0));
+  Buffer<float> blurred_down(static_cast<size_t>(separable ? stride : 0));
   for (int64_t c = 0; c < picture.channels; ++c) {
-    const std::vector<float> source = extended(picture, c, margin, border);
+    const Buffer<float> source = extended(picture, c, margin, border);
     for (int64_t y = 0; y < height; ++y) {
       const float* row = source.data() + y * stride;
       if (separable) {

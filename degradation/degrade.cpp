@@ -18,7 +18,7 @@ namespace {
 // One picture on its way through the chain.
 class Chain {
  public:
-  Chain(Planes picture, const DegradationParameters& parameters, const std::function<void(const std::string&, const at::Tensor&)>& observe)
+  Chain(Planes picture, const DegradationParameters& parameters, const StageObserver& observe)
       : picture_(std::move(picture)), parameters_(parameters), observe_(observe) {}
 
   void sharpened() { become("sharpen", sharpen(picture_)); }
@@ -35,14 +35,20 @@ class Chain {
   }
 
   void with_noise(const std::string& name, const StageParameters& stage) {
-    RandomStream stream(stage.noise_seed);
-    if (stage.noise == "gaussian") {
-      add_gaussian_noise(picture_, stage.noise_level, draw_normals(stage.gray_noise ? 1 : 3, picture_.height, picture_.width, stream));
-    } else if (stage.noise_level > 0.0) {
-      const Planes rates = poisson_rates(picture_, stage.noise_level, stage.gray_noise, parameters_.flavour);
-      add_poisson_noise(picture_, stage.noise_level, stage.gray_noise, parameters_.flavour, draw_counts(rates, stream));
-    } else {
+    const bool gaussian = stage.noise == "gaussian";
+    if (!gaussian && stage.noise_level <= 0.0) {
       clamp01(picture_);
+    } else if (!gaussian && parameters_.flavour == "lpnsr") {
+      RandomStream stream(stage.noise_seed);
+      become_counts(picture_, stage.noise_level, draw_counts(released_rates(picture_, stage.noise_level, stage.gray_noise), stream));
+    } else {
+      RandomField field(stage.noise_seed);
+      if (gaussian) {
+        add_gaussian_noise(picture_, stage.noise_level, draw_normals(stage.gray_noise ? 1 : 3, picture_.height, picture_.width, field));
+      } else {
+        const Photons photons = photons_of(picture_, stage.gray_noise);
+        add_poisson_noise(picture_, stage.noise_level, photons, draw_counts(photons, field));
+      }
     }
     report(name);
   }
@@ -65,18 +71,17 @@ class Chain {
     report(name);
   }
   void report(const std::string& name) const {
-    if (observe_) observe_(name, tensor_of(picture_));
+    if (observe_) observe_(name, picture_);
   }
 
   Planes picture_;
   const DegradationParameters& parameters_;
-  const std::function<void(const std::string&, const at::Tensor&)>& observe_;
+  const StageObserver& observe_;
 };
 
 }  // namespace
 
-at::Tensor degrade(const at::Tensor& hr, const DegradationParameters& parameters,
-                   const std::function<void(const std::string&, const at::Tensor&)>& observe) {
+at::Tensor degrade(const at::Tensor& hr, const DegradationParameters& parameters, const StageObserver& observe) {
   if (hr.dim() != 3 || hr.size(0) != 3 || hr.numel() == 0 || hr.size(1) % parameters.scale != 0 || hr.size(2) % parameters.scale != 0) {
     std::string shape;
     for (const int64_t side : hr.sizes()) shape += (shape.empty() ? "" : " x ") + std::to_string(side);

@@ -8,36 +8,14 @@
 #include <opencv2/imgcodecs.hpp>
 
 #include "core/error.h"
+#include "core/vectorised.h"
+#include "degradation/jpeg_tables.h"
 
 namespace lpnsr {
 namespace {
 
 constexpr int kSide = 8;
 using Block = std::array<float, kSide * kSide>;
-
-// Annex K of the JPEG standard, rows are vertical frequencies.
-constexpr std::array<int, 64> kLumaTable = {16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,  //
-                                            14, 13, 16, 24, 40,  57,  69,  56,  14, 17, 22, 29, 51,  87,  80,  62,  //
-                                            18, 22, 37, 56, 68,  109, 103, 77,  24, 35, 55, 64, 81,  104, 113, 92,  //
-                                            49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99};
-constexpr std::array<int, 16> kChromaCorner = {17, 18, 24, 47, 18, 21, 26, 66, 24, 26, 56, 99, 47, 66, 99, 99};  // 99 elsewhere
-
-Block luma_table() {
-  Block table;
-  for (size_t i = 0; i < 8; ++i) {
-    for (size_t j = 0; j < 8; ++j) table[i * 8 + j] = static_cast<float>(kLumaTable[j * 8 + i]);
-  }
-  return table;
-}
-
-Block chroma_table() {
-  Block table;
-  table.fill(99.0F);
-  for (size_t i = 0; i < 4; ++i) {
-    for (size_t j = 0; j < 4; ++j) table[i * 8 + j] = static_cast<float>(kChromaCorner[i * 4 + j]);
-  }
-  return table;
-}
 
 // Rows are the orthonormal cosine functions.
 Block cosine_matrix() {
@@ -59,40 +37,73 @@ Block transposed(const Block& matrix) {
   return result;
 }
 
-void multiply(const Block& a, const Block& b, Block& out) {
-  for (size_t i = 0; i < 8; ++i) {
-    float row[8] = {};
-    for (size_t k = 0; k < 8; ++k) {
-      const float factor = a[i * 8 + k];
-      for (size_t j = 0; j < 8; ++j) row[j] += factor * b[k * 8 + j];
+// Rows of eight: one vector register each.
+inline void multiply(const float* a, const float* b, float* out) {
+  for (int i = 0; i < kSide; ++i) {
+    float row[kSide] = {};
+    for (int k = 0; k < kSide; ++k) {
+      for (int j = 0; j < kSide; ++j) row[j] += a[i * kSide + k] * b[k * kSide + j];
     }
-    std::copy(row, row + 8, out.begin() + static_cast<std::ptrdiff_t>(i * 8));
+    for (int j = 0; j < kSide; ++j) out[i * kSide + j] = row[j];
   }
 }
 
-double table_factor(double quality) { return quality < 50.0 ? 50.0 / quality : 2.0 - quality / 50.0; }
-
 // Transforms, quantises and restores each 8x8 block of a plane whose sides are multiples of 8; values in 0..255.
-void quantise_plane(float* plane, int64_t height, int64_t width, Block table, double factor) {
-  static const Block forward = cosine_matrix(), inverse = transposed(forward);
-  if (factor <= 0.0) return;  // quality 100: tables of zero
-  for (float& entry : table) entry *= static_cast<float>(factor);
-  Block block, half;
+LPNSR_VECTORISED void quantise_blocks(float* plane, int64_t height, int64_t width, const float* steps, const float* forward,
+                                      const float* inverse) {
+  alignas(64) float block[kSide * kSide], half[kSide * kSide];
   for (int64_t top = 0; top < height; top += kSide) {
     for (int64_t left = 0; left < width; left += kSide) {
       float* corner = plane + top * width + left;
-      for (int64_t y = 0; y < kSide; ++y) {
-        for (int64_t x = 0; x < kSide; ++x) block[static_cast<size_t>(y * kSide + x)] = corner[y * width + x] - 128.0F;
+      for (int y = 0; y < kSide; ++y) {
+        for (int x = 0; x < kSide; ++x) block[y * kSide + x] = corner[y * width + x] - 128.0F;
       }
       multiply(forward, block, half);
       multiply(half, inverse, block);
-      for (size_t i = 0; i < block.size(); ++i) block[i] = std::nearbyint(block[i] / table[i]) * table[i];
+      for (int i = 0; i < kSide * kSide; ++i) block[i] = std::nearbyint(block[i] / steps[i]) * steps[i];
       multiply(inverse, block, half);
       multiply(half, forward, block);
-      for (int64_t y = 0; y < kSide; ++y) {
-        for (int64_t x = 0; x < kSide; ++x) corner[y * width + x] = block[static_cast<size_t>(y * kSide + x)] + 128.0F;
+      for (int y = 0; y < kSide; ++y) {
+        for (int x = 0; x < kSide; ++x) corner[y * width + x] = block[y * kSide + x] + 128.0F;
       }
     }
+  }
+}
+
+void quantise_plane(float* plane, int64_t height, int64_t width, JpegTable steps, double factor) {
+  static const Block forward = cosine_matrix(), inverse = transposed(forward);
+  if (factor <= 0.0) return;  // quality 100: steps of zero
+  for (float& step : steps) step *= static_cast<float>(factor);
+  quantise_blocks(plane, height, width, steps.data(), forward.data(), inverse.data());
+}
+
+// One row of RGB in [0,1] to luma in 0..255, and to its chroma, of which a quarter is added to what four pixels share; `width` is even.
+// In the order of the references' additions: products that lie between two levels then mostly round to the same side.
+LPNSR_VECTORISED void add_row_of_chroma(const float* r, const float* g, const float* b, int64_t width, float* luma, float* blue,
+                                        float* red) {
+  for (int64_t x = 0; x < width; ++x) luma[x] = 0.299F * (255.0F * r[x]) + 0.587F * (255.0F * g[x]) + 0.114F * (255.0F * b[x]);
+  for (int64_t x = 0; x < width / 2; ++x) {
+    const float r0 = 255.0F * r[2 * x], g0 = 255.0F * g[2 * x], b0 = 255.0F * b[2 * x];
+    const float r1 = 255.0F * r[2 * x + 1], g1 = 255.0F * g[2 * x + 1], b1 = 255.0F * b[2 * x + 1];
+    blue[x] += 0.25F * (-0.168736F * r0 - 0.331264F * g0 + 0.5F * b0 + 128.0F);
+    blue[x] += 0.25F * (-0.168736F * r1 - 0.331264F * g1 + 0.5F * b1 + 128.0F);
+    red[x] += 0.25F * (0.5F * r0 - 0.418688F * g0 - 0.081312F * b0 + 128.0F);
+    red[x] += 0.25F * (0.5F * r1 - 0.418688F * g1 - 0.081312F * b1 + 128.0F);
+  }
+}
+
+// And back; chroma is repeated, `enlarged` has room for a row of each.
+LPNSR_VECTORISED void row_of_rgb(const float* luma, const float* blue, const float* red, int64_t width, float* enlarged, float* r, float* g,
+                                 float* b) {
+  float *cb = enlarged, *cr = enlarged + width + 1;
+  for (int64_t x = 0; x < (width + 1) / 2; ++x) {
+    cb[2 * x] = cb[2 * x + 1] = blue[x] - 128.0F;
+    cr[2 * x] = cr[2 * x + 1] = red[x] - 128.0F;
+  }
+  for (int64_t x = 0; x < width; ++x) {
+    r[x] = std::min(std::max(luma[x] + 1.402F * cr[x], 0.0F), 255.0F) / 255.0F;
+    g[x] = std::min(std::max(luma[x] - 0.344136F * cb[x] - 0.714136F * cr[x], 0.0F), 255.0F) / 255.0F;
+    b[x] = std::min(std::max(luma[x] + 1.772F * cb[x], 0.0F), 255.0F) / 255.0F;
   }
 }
 
@@ -101,36 +112,36 @@ void quantise_plane(float* plane, int64_t height, int64_t width, Block table, do
 Planes compress_differentiable(const Planes& picture, double quality) {
   constexpr int64_t kUnit = 16;
   const int64_t height = (picture.height + kUnit - 1) / kUnit * kUnit, width = (picture.width + kUnit - 1) / kUnit * kUnit;
-  const int64_t half_height = height / 2, half_width = width / 2;
-  Planes luma(1, height, width), chroma(2, half_height, half_width);
-  std::fill_n(chroma.values.data(), chroma.values.size(), 0.0F);
+  Planes luma(1, height, width), chroma(2, height / 2, width / 2), row(3, 1, width);
+  std::fill(chroma.values.begin(), chroma.values.end(), 0.0F);
+  std::fill(row.values.begin(), row.values.end(), 0.0F);  // black fills the last units
   for (int64_t y = 0; y < height; ++y) {
-    const bool inside = y < picture.height;
-    for (int64_t x = 0; x < width; ++x) {
-      const bool pixel = inside && x < picture.width;  // zeros fill the last units
-      const float r = pixel ? picture.row(0, y)[x] * 255.0F : 0.0F, g = pixel ? picture.row(1, y)[x] * 255.0F : 0.0F,
-                  b = pixel ? picture.row(2, y)[x] * 255.0F : 0.0F;
-      luma.row(0, y)[x] = 0.299F * r + 0.587F * g + 0.114F * b;
-      chroma.row(0, y / 2)[x / 2] += 0.25F * (-0.168736F * r - 0.331264F * g + 0.5F * b + 128.0F);
-      chroma.row(1, y / 2)[x / 2] += 0.25F * (0.5F * r - 0.418688F * g - 0.081312F * b + 128.0F);
+    const float* colours[3];
+    for (int64_t c = 0; c < 3; ++c) {
+      const bool inside = y < picture.height;
+      if (inside && width == picture.width) {
+        colours[c] = picture.row(c, y);
+        continue;
+      }
+      if (inside) {
+        std::copy_n(picture.row(c, y), picture.width, row.plane(c));
+      } else {
+        std::fill_n(row.plane(c), width, 0.0F);
+      }
+      colours[c] = row.plane(c);
     }
+    add_row_of_chroma(colours[0], colours[1], colours[2], width, luma.row(0, y), chroma.row(0, y / 2), chroma.row(1, y / 2));
   }
-  const double factor = table_factor(quality);
-  quantise_plane(luma.plane(0), height, width, luma_table(), factor);
-  quantise_plane(chroma.plane(0), half_height, half_width, chroma_table(), factor);
-  quantise_plane(chroma.plane(1), half_height, half_width, chroma_table(), factor);
+  const double factor = jpeg_table_factor(quality);
+  quantise_plane(luma.plane(0), height, width, jpeg_luma_table(), factor);
+  quantise_plane(chroma.plane(0), height / 2, width / 2, jpeg_chroma_table(), factor);
+  quantise_plane(chroma.plane(1), height / 2, width / 2, jpeg_chroma_table(), factor);
 
   Planes result(3, picture.height, picture.width);
-  const auto unit_range = [](float value) { return std::clamp(value, 0.0F, 255.0F) / 255.0F; };
+  Buffer<float> enlarged(static_cast<size_t>(2 * (picture.width + 1)));
   for (int64_t y = 0; y < picture.height; ++y) {
-    const float* cb_row = chroma.row(0, y / 2);
-    const float* cr_row = chroma.row(1, y / 2);
-    for (int64_t x = 0; x < picture.width; ++x) {
-      const float brightness = luma.row(0, y)[x], cb = cb_row[x / 2] - 128.0F, cr = cr_row[x / 2] - 128.0F;
-      result.row(0, y)[x] = unit_range(brightness + 1.402F * cr);
-      result.row(1, y)[x] = unit_range(brightness - 0.344136F * cb - 0.714136F * cr);
-      result.row(2, y)[x] = unit_range(brightness + 1.772F * cb);
-    }
+    row_of_rgb(luma.row(0, y), chroma.row(0, y / 2), chroma.row(1, y / 2), picture.width, enlarged.data(), result.row(0, y),
+               result.row(1, y), result.row(2, y));
   }
   return result;
 }

@@ -6,6 +6,8 @@
 
 #include <ATen/Functions.h>
 
+#include "core/vectorised.h"
+
 namespace lpnsr {
 
 Planes planes_of(const at::Tensor& picture) {
@@ -29,12 +31,16 @@ int64_t reflected(int64_t index, int64_t size) {
   return index < size ? index : period - index;
 }
 
-void clamp01(Planes& picture) {
-  for (float& value : picture.values) value = std::clamp(value, 0.0F, 1.0F);
+LPNSR_VECTORISED void clamp01(Planes& picture) {
+  float* values = picture.values.data();
+  const size_t count = picture.values.size();
+  for (size_t i = 0; i < count; ++i) values[i] = std::min(std::max(values[i], 0.0F), 1.0F);
 }
 
-void round_to_8_bits(Planes& picture) {
-  for (float& value : picture.values) value = std::clamp(std::nearbyint(value * 255.0F), 0.0F, 255.0F) / 255.0F;
+LPNSR_VECTORISED void round_to_8_bits(Planes& picture) {
+  float* values = picture.values.data();
+  const size_t count = picture.values.size();
+  for (size_t i = 0; i < count; ++i) values[i] = std::min(std::max(std::nearbyint(values[i] * 255.0F), 0.0F), 255.0F) / 255.0F;
 }
 
 }  // namespace lpnsr

@@ -2,15 +2,37 @@
 // Pictures as plain float planes: the operations of this folder run in many loader threads at once, where LibTorch's own would each start a
 // team of threads.
 #include <cstdint>
+#include <memory>
+#include <new>
+#include <utility>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
 namespace lpnsr {
 
+// Leaves new values as they come: each operation writes all of its result, and clearing it first would cost as much as a simple operation.
+template <class T>
+struct UninitialisedAllocator : std::allocator<T> {
+  template <class U>
+  struct rebind {
+    using other = UninitialisedAllocator<U>;
+  };
+  template <class U>
+  void construct(U* place) noexcept {
+    ::new (static_cast<void*>(place)) U;
+  }
+  template <class U, class... Arguments>
+  void construct(U* place, Arguments&&... arguments) {
+    ::new (static_cast<void*>(place)) U(std::forward<Arguments>(arguments)...);
+  }
+};
+template <class T>
+using Buffer = std::vector<T, UninitialisedAllocator<T>>;
+
 struct Planes {
   int64_t channels = 0, height = 0, width = 0;
-  std::vector<float> values;  // [channels][height][width]
+  Buffer<float> values;  // [channels][height][width]
 
   Planes() = default;
   Planes(int64_t c, int64_t h, int64_t w) : channels(c), height(h), width(w), values(static_cast<size_t>(c * h * w)) {}

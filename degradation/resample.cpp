@@ -3,19 +3,22 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/vectorised.h"
+
 namespace lpnsr {
 namespace {
 
-// Output i along one axis is the sum of weight[i][k] * input[index[i][k]]; unused taps have the weight 0.
+// Output i along one axis is the sum over k of weight[k][i] * input[index[k][i]]; unused taps have the weight 0.
 struct Axis {
   int64_t outputs = 0, taps = 0;
-  std::vector<int64_t> index;
+  std::vector<int32_t> index;
   std::vector<float> weight;
 
   Axis(int64_t o, int64_t t) : outputs(o), taps(t), index(static_cast<size_t>(o * t)), weight(static_cast<size_t>(o * t)) {}
+  size_t at(int64_t output, int64_t tap) const { return static_cast<size_t>(tap * outputs + output); }
   void set(int64_t output, int64_t tap, int64_t input, float value) {
-    index[static_cast<size_t>(output * taps + tap)] = input;
-    weight[static_cast<size_t>(output * taps + tap)] = value;
+    index[at(output, tap)] = static_cast<int32_t>(input);
+    weight[at(output, tap)] = value;
   }
 };
 
@@ -60,27 +63,57 @@ Axis make_axis(int64_t in, int64_t out, float step, const std::string& mode) {
   return mode == "bilinear" ? bilinear_axis(in, out, step) : bicubic_axis(in, out, step);
 }
 
+LPNSR_VECTORISED void add_row(const float* source, float weight, int64_t width, float* line) {
+  for (int64_t x = 0; x < width; ++x) line[x] += weight * source[x];
+}
+
+// Four rows at once, for the bicubic: one pass over the line instead of four.
+LPNSR_VECTORISED void combine_rows(const float* const* rows, const float* weights, int64_t width, float* line) {
+  const float *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
+  const float wa = weights[0], wb = weights[1], wc = weights[2], wd = weights[3];
+  for (int64_t x = 0; x < width; ++x) line[x] = wa * a[x] + wb * b[x] + wc * c[x] + wd * d[x];
+}
+
+LPNSR_VECTORISED void gather_row(const float* line, const int32_t* index, const float* weight, int64_t taps, int64_t outputs, float* out) {
+  if (taps == 2) {
+    for (int64_t x = 0; x < outputs; ++x) out[x] = weight[x] * line[index[x]] + weight[outputs + x] * line[index[outputs + x]];
+  } else if (taps == 4) {
+    const int32_t *i1 = index + outputs, *i2 = i1 + outputs, *i3 = i2 + outputs;
+    const float *w1 = weight + outputs, *w2 = w1 + outputs, *w3 = w2 + outputs;
+    for (int64_t x = 0; x < outputs; ++x) {
+      out[x] = weight[x] * line[index[x]] + w1[x] * line[i1[x]] + w2[x] * line[i2[x]] + w3[x] * line[i3[x]];
+    }
+  } else {
+    for (int64_t x = 0; x < outputs; ++x) out[x] = weight[x] * line[index[x]];
+    for (int64_t k = 1; k < taps; ++k) {
+      const int32_t* places = index + k * outputs;
+      const float* weights = weight + k * outputs;
+      for (int64_t x = 0; x < outputs; ++x) out[x] += weights[x] * line[places[x]];
+    }
+  }
+}
+
 Planes resample(const Planes& picture, const Axis& vertical, const Axis& horizontal) {
   Planes result(picture.channels, vertical.outputs, horizontal.outputs);
-  std::vector<float> line(static_cast<size_t>(picture.width));
+  Buffer<float> line(static_cast<size_t>(picture.width));
   for (int64_t c = 0; c < picture.channels; ++c) {
     for (int64_t y = 0; y < vertical.outputs; ++y) {
-      std::fill(line.begin(), line.end(), 0.0F);
-      for (int64_t k = 0; k < vertical.taps; ++k) {
-        const auto tap = static_cast<size_t>(y * vertical.taps + k);
-        const float weight = vertical.weight[tap];
-        if (weight == 0.0F) continue;
-        const float* source = picture.row(c, vertical.index[tap]);
-        for (int64_t x = 0; x < picture.width; ++x) line[static_cast<size_t>(x)] += weight * source[x];
+      const float* rows[4];
+      float weights[4];
+      if (vertical.taps == 4) {
+        for (int64_t k = 0; k < 4; ++k) {
+          rows[k] = picture.row(c, vertical.index[vertical.at(y, k)]);
+          weights[k] = vertical.weight[vertical.at(y, k)];
+        }
+        combine_rows(rows, weights, picture.width, line.data());
+      } else {
+        std::fill(line.begin(), line.end(), 0.0F);
+        for (int64_t k = 0; k < vertical.taps; ++k) {
+          const float weight = vertical.weight[vertical.at(y, k)];
+          if (weight != 0.0F) add_row(picture.row(c, vertical.index[vertical.at(y, k)]), weight, picture.width, line.data());
+        }
       }
-      float* out = result.row(c, y);
-      const int64_t* index = horizontal.index.data();
-      const float* weight = horizontal.weight.data();
-      for (int64_t x = 0; x < horizontal.outputs; ++x, index += horizontal.taps, weight += horizontal.taps) {
-        float sum = 0.0F;
-        for (int64_t k = 0; k < horizontal.taps; ++k) sum += weight[k] * line[static_cast<size_t>(index[k])];
-        out[x] = sum;
-      }
+      gather_row(line.data(), horizontal.index.data(), horizontal.weight.data(), horizontal.taps, horizontal.outputs, result.row(c, y));
     }
   }
   return result;

@@ -72,7 +72,7 @@ TEST(Degrade, StagesComeInTheirOrder) {
   parameters.second.resize_factor = 0.7;
   std::vector<std::string> seen;
   std::map<std::string, int64_t> width;
-  const auto observe = [&](const std::string& name, const at::Tensor& picture) { seen.push_back(name), width[name] = picture.size(2); };
+  const auto observe = [&](const std::string& name, const Planes& picture) { seen.push_back(name), width[name] = picture.width; };
   degrade(smooth_picture(64, 64), parameters, observe);
   EXPECT_THAT(seen, ElementsAre("first.blur", "first.resize", "first.noise", "first.jpeg", "final.resize", "final.jpeg", "round"));
   EXPECT_EQ(width["first.resize"], 32);

@@ -52,8 +52,10 @@ class Replay {
     const Planes draws = planes_of(draw(gaussian ? "randn" : "poisson", gray));
     if (gaussian) {
       add_gaussian_noise(result, level, draws);
+    } else if (flavour_ == "lpnsr") {
+      become_counts(result, level, draws);
     } else {
-      add_poisson_noise(result, level, gray, flavour_, draws);
+      add_poisson_noise(result, level, photons_of(result, gray), draws);
     }
     ++noises_;
     return result;
