@@ -15,26 +15,34 @@ struct Tap {
   float weight;
 };
 
-template <int64_t kBlock>
-inline int64_t correlate_blocks(const float* source, const Tap* taps, int64_t tap_count, int64_t x, int64_t count, float* out) {
-  for (; x + kBlock <= count; x += kBlock) {
-    float sums[kBlock] = {};
+// Eight numbers in one register, wherever they lie in memory; processors without such registers take two halves.
+using Eight = float __attribute__((vector_size(32), aligned(4), may_alias));
+
+template <int kRegisters>
+LPNSR_INLINE int64_t correlate_blocks(const float* source, const Tap* taps, int64_t tap_count, int64_t x, int64_t count, float* out) {
+  for (; x + 8 * kRegisters <= count; x += 8 * kRegisters) {
+    Eight sums[kRegisters] = {};
     for (int64_t k = 0; k < tap_count; ++k) {
-      const float* values = source + taps[k].offset + x;
-      const float weight = taps[k].weight;
-      for (int64_t i = 0; i < kBlock; ++i) sums[i] += weight * values[i];
+      const auto* values = reinterpret_cast<const Eight*>(source + taps[k].offset + x);
+#pragma GCC unroll 8
+      for (int i = 0; i < kRegisters; ++i) sums[i] += taps[k].weight * values[i];
     }
-    for (int64_t i = 0; i < kBlock; ++i) out[x + i] = sums[i];
+#pragma GCC unroll 8
+    for (int i = 0; i < kRegisters; ++i) reinterpret_cast<Eight*>(out + x)[i] = sums[i];
   }
   return x;
 }
 
 // Eight registers of sums hide the time that an addition takes.
 LPNSR_VECTORISED void correlate_row(const float* source, const Tap* taps, int64_t tap_count, int64_t count, float* out) {
-  int64_t x = correlate_blocks<64>(source, taps, tap_count, 0, count, out);
-  x = correlate_blocks<16>(source, taps, tap_count, x, count, out);
-  x = correlate_blocks<4>(source, taps, tap_count, x, count, out);
-  correlate_blocks<1>(source, taps, tap_count, x, count, out);
+  int64_t x = correlate_blocks<8>(source, taps, tap_count, 0, count, out);
+  x = correlate_blocks<2>(source, taps, tap_count, x, count, out);
+  x = correlate_blocks<1>(source, taps, tap_count, x, count, out);
+  for (; x < count; ++x) {
+    float sum = 0.0F;
+    for (int64_t k = 0; k < tap_count; ++k) sum += taps[k].weight * source[taps[k].offset + x];
+    out[x] = sum;
+  }
 }
 
 void correlate_row(const float* source, const std::vector<Tap>& taps, int64_t count, float* out) {

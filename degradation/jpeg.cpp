@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <numbers>
 
 #include <opencv2/imgcodecs.hpp>
@@ -37,35 +38,47 @@ Block transposed(const Block& matrix) {
   return result;
 }
 
-// Rows of eight: one vector register each.
-inline void multiply(const float* a, const float* b, float* out) {
+// Eight numbers in one register; processors without such registers take two halves.
+using Eight = float __attribute__((vector_size(32)));
+using LooseEight = float __attribute__((vector_size(32), aligned(4), may_alias));
+
+LPNSR_INLINE void multiply(const float* a, const Eight* b, Eight* out) {
+#pragma GCC unroll 8
   for (int i = 0; i < kSide; ++i) {
-    float row[kSide] = {};
-    for (int k = 0; k < kSide; ++k) {
-      for (int j = 0; j < kSide; ++j) row[j] += a[i * kSide + k] * b[k * kSide + j];
-    }
-    for (int j = 0; j < kSide; ++j) out[i * kSide + j] = row[j];
+    Eight row = a[i * kSide] * b[0];
+#pragma GCC unroll 8
+    for (int k = 1; k < kSide; ++k) row += a[i * kSide + k] * b[k];
+    out[i] = row;
   }
 }
 
-// Transforms, quantises and restores each 8x8 block of a plane whose sides are multiples of 8; values in 0..255.
+LPNSR_INLINE float nearest(float value) { return std::nearbyint(value); }
+
+// Transforms, quantises and restores each 8x8 block of a plane whose sides are multiples of 8; values in 0..255. All tables are 8x8.
 LPNSR_VECTORISED void quantise_blocks(float* plane, int64_t height, int64_t width, const float* steps, const float* forward,
                                       const float* inverse) {
-  alignas(64) float block[kSide * kSide], half[kSide * kSide];
+  alignas(32) Eight block[kSide], half[kSide], cosines[kSide], transposed_cosines[kSide], step[kSide];
+  std::memcpy(cosines, forward, sizeof(cosines));
+  std::memcpy(transposed_cosines, inverse, sizeof(cosines));
+  std::memcpy(step, steps, sizeof(step));
   for (int64_t top = 0; top < height; top += kSide) {
     for (int64_t left = 0; left < width; left += kSide) {
       float* corner = plane + top * width + left;
-      for (int y = 0; y < kSide; ++y) {
-        for (int x = 0; x < kSide; ++x) block[y * kSide + x] = corner[y * width + x] - 128.0F;
-      }
+      for (int y = 0; y < kSide; ++y) block[y] = *reinterpret_cast<LooseEight*>(corner + y * width) - 128.0F;
       multiply(forward, block, half);
-      multiply(half, inverse, block);
-      for (int i = 0; i < kSide * kSide; ++i) block[i] = std::nearbyint(block[i] / steps[i]) * steps[i];
-      multiply(inverse, block, half);
-      multiply(half, forward, block);
+      multiply(reinterpret_cast<const float*>(half), transposed_cosines, block);
       for (int y = 0; y < kSide; ++y) {
-        for (int x = 0; x < kSide; ++x) corner[y * width + x] = block[y * kSide + x] + 128.0F;
+        alignas(32) float units[kSide];
+        const Eight scaled = block[y] / step[y];
+        std::memcpy(units, &scaled, sizeof(units));
+        for (float& unit : units) unit = nearest(unit);
+        Eight rounded;
+        std::memcpy(&rounded, units, sizeof(units));
+        block[y] = rounded * step[y];
       }
+      multiply(inverse, block, half);
+      multiply(reinterpret_cast<const float*>(half), cosines, block);
+      for (int y = 0; y < kSide; ++y) *reinterpret_cast<LooseEight*>(corner + y * width) = block[y] + 128.0F;
     }
   }
 }
@@ -92,19 +105,19 @@ LPNSR_VECTORISED void add_row_of_chroma(const float* r, const float* g, const fl
   }
 }
 
-// And back; chroma is repeated, `enlarged` has room for a row of each.
-LPNSR_VECTORISED void row_of_rgb(const float* luma, const float* blue, const float* red, int64_t width, float* enlarged, float* r, float* g,
-                                 float* b) {
-  float *cb = enlarged, *cr = enlarged + width + 1;
-  for (int64_t x = 0; x < (width + 1) / 2; ++x) {
-    cb[2 * x] = cb[2 * x + 1] = blue[x] - 128.0F;
-    cr[2 * x] = cr[2 * x + 1] = red[x] - 128.0F;
-  }
+// And back, from chroma of the full width less 128.
+LPNSR_VECTORISED void row_of_rgb(const float* __restrict luma, const float* __restrict cb, const float* __restrict cr, int64_t width,
+                                 float* __restrict r, float* __restrict g, float* __restrict b) {
   for (int64_t x = 0; x < width; ++x) {
-    r[x] = std::min(std::max(luma[x] + 1.402F * cr[x], 0.0F), 255.0F) / 255.0F;
-    g[x] = std::min(std::max(luma[x] - 0.344136F * cb[x] - 0.714136F * cr[x], 0.0F), 255.0F) / 255.0F;
-    b[x] = std::min(std::max(luma[x] + 1.772F * cb[x], 0.0F), 255.0F) / 255.0F;
+    const float red = luma[x] + 1.402F * cr[x], green = luma[x] - 0.344136F * cb[x] - 0.714136F * cr[x], blue = luma[x] + 1.772F * cb[x];
+    r[x] = std::min(std::max(red, 0.0F), 255.0F) / 255.0F;
+    g[x] = std::min(std::max(green, 0.0F), 255.0F) / 255.0F;
+    b[x] = std::min(std::max(blue, 0.0F), 255.0F) / 255.0F;
   }
+}
+
+LPNSR_VECTORISED void repeat_less_128(const float* __restrict values, int64_t count, float* __restrict out) {
+  for (int64_t x = 0; x < count; ++x) out[2 * x] = out[2 * x + 1] = values[x] - 128.0F;
 }
 
 }  // namespace
@@ -138,10 +151,12 @@ Planes compress_differentiable(const Planes& picture, double quality) {
   quantise_plane(chroma.plane(1), height / 2, width / 2, jpeg_chroma_table(), factor);
 
   Planes result(3, picture.height, picture.width);
-  Buffer<float> enlarged(static_cast<size_t>(2 * (picture.width + 1)));
   for (int64_t y = 0; y < picture.height; ++y) {
-    row_of_rgb(luma.row(0, y), chroma.row(0, y / 2), chroma.row(1, y / 2), picture.width, enlarged.data(), result.row(0, y),
-               result.row(1, y), result.row(2, y));
+    if (y % 2 == 0) {
+      repeat_less_128(chroma.row(0, y / 2), width / 2, row.plane(0));
+      repeat_less_128(chroma.row(1, y / 2), width / 2, row.plane(1));
+    }
+    row_of_rgb(luma.row(0, y), row.plane(0), row.plane(1), picture.width, result.row(0, y), result.row(1, y), result.row(2, y));
   }
   return result;
 }

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kChunk = 1024;
 
-inline float unit_range(float value) { return std::min(std::max(value, 0.0F), 1.0F); }
+LPNSR_INLINE float unit_range(float value) { return std::min(std::max(value, 0.0F), 1.0F); }
 
 LPNSR_VECTORISED void add_scaled(float* values, const float* noise, float scale, int64_t count) {
   for (int64_t i = 0; i < count; ++i) values[i] = unit_range(values[i] + noise[i] * scale);

@@ -29,6 +29,7 @@ struct DegradationStageOptions {
 struct DegradationOptions {
   std::string flavour = "resshift";     // resshift | lpnsr | realesrgan
   std::string jpeg = "differentiable";  // differentiable | codec | none
+  std::string draws = "sample";         // sample | batch: how often sizes, modes and kinds of operation are drawn
   int64_t scale = 4;
   DegradationStageOptions first;
   DegradationStageOptions second;  // defaults set by the constructor: 15, 0.2-1.5, .3 .4 .3 in 0.3-1.2, 1-25, 0.05-2.5, blur_prob 0.8

@@ -56,6 +56,12 @@ KernelParameters blur_kernel(const DegradationStageOptions& options, const std::
   return kernel;
 }
 
+// Where each draw comes from: the references draw what decides sizes and kinds of operation once a batch.
+struct Streams {
+  RandomStream& shared;
+  RandomStream& own;
+};
+
 double resize_factor(const DegradationStageOptions& options, RandomStream& stream) {
   switch (stream.choose(options.resize_prob)) {
     case 0:
@@ -67,38 +73,53 @@ double resize_factor(const DegradationStageOptions& options, RandomStream& strea
   }
 }
 
-StageParameters draw_stage(const DegradationStageOptions& options, const std::string& flavour, RandomStream& stream) {
+StageParameters draw_stage(const DegradationStageOptions& options, const std::string& flavour, Streams from_streams) {
+  auto& [shared, own] = from_streams;
   StageParameters stage;
-  if (stream.chance(options.blur_prob)) stage.kernel = blur_kernel(options, flavour, stream);
-  stage.resize_factor = resize_factor(options, stream);
-  stage.resize_mode = resize_mode(stream);
-  const bool gaussian = stream.chance(options.gaussian_noise_prob);
+  if (shared.chance(options.blur_prob)) stage.kernel = blur_kernel(options, flavour, own);
+  stage.resize_factor = resize_factor(options, shared);
+  stage.resize_mode = resize_mode(shared);
+  const bool gaussian = shared.chance(options.gaussian_noise_prob);
   stage.noise = gaussian ? "gaussian" : "poisson";
-  stage.noise_level = from(gaussian ? options.noise_range : options.poisson_scale_range, stream);
-  stage.gray_noise = stream.chance(options.gray_noise_prob);
-  stage.noise_seed = stream.bits();
-  stage.jpeg_quality = from(options.jpeg_range, stream);
+  stage.noise_level = from(gaussian ? options.noise_range : options.poisson_scale_range, own);
+  stage.gray_noise = own.chance(options.gray_noise_prob);
+  stage.noise_seed = own.bits();
+  stage.jpeg_quality = from(options.jpeg_range, own);
   return stage;
 }
 
-}  // namespace
-
-DegradationParameters draw_parameters(const DegradationOptions& options, RandomStream& stream) {
+DegradationParameters draw(const DegradationOptions& options, Streams streams) {
+  auto& [shared, own] = streams;
   DegradationParameters parameters;
   parameters.flavour = options.flavour;
   parameters.jpeg = options.jpeg;
   parameters.scale = options.scale;
   parameters.sharpen = options.use_sharp;
-  parameters.first = draw_stage(options.first, options.flavour, stream);
-  parameters.second_order = stream.chance(options.second_order_prob);
-  parameters.second = draw_stage(options.second, options.flavour, stream);
-  if (stream.chance(options.final_sinc_prob)) {
+  parameters.first = draw_stage(options.first, options.flavour, streams);
+  parameters.second_order = shared.chance(options.second_order_prob);
+  parameters.second = draw_stage(options.second, options.flavour, streams);
+  if (own.chance(options.final_sinc_prob)) {
     const int64_t padded = options.second.blur_kernel_size;
-    parameters.final_sinc = sinc_kernel(padded, pi / 3.0, kernel_size(padded, options.flavour, stream), stream);
+    parameters.final_sinc = sinc_kernel(padded, pi / 3.0, kernel_size(padded, options.flavour, own), own);
   }
-  parameters.final_resize_mode = resize_mode(stream);
-  parameters.final_sinc_before_jpeg = stream.chance(0.5);
+  parameters.final_resize_mode = resize_mode(shared);
+  parameters.final_sinc_before_jpeg = shared.chance(0.5);
   return parameters;
+}
+
+}  // namespace
+
+DegradationParameters draw_parameters(const DegradationOptions& options, RandomStream& stream) { return draw(options, {stream, stream}); }
+
+DegradationParameters draw_parameters_in_batch(const DegradationOptions& options, RandomStream shared, RandomStream& own) {
+  return draw(options, {shared, own});
+}
+
+std::vector<DegradationParameters> draw_batch(const DegradationOptions& options, int64_t size, RandomStream& stream) {
+  const RandomStream shared(stream.bits());
+  std::vector<DegradationParameters> batch;
+  for (int64_t i = 0; i < size; ++i) batch.push_back(draw_parameters_in_batch(options, shared, stream));
+  return batch;
 }
 
 }  // namespace lpnsr

@@ -62,8 +62,8 @@ void make_aliases(std::vector<double> shares, uint32_t* slots) {
   }
 }
 
-LPNSR_VECTORISED void draw_by_alias(const uint32_t* slots, const int32_t* smallest, const uint8_t* levels, const uint32_t* bits,
-                                    float* counts, int64_t size) {
+LPNSR_VECTORISED void draw_by_alias(const uint32_t* __restrict slots, const int32_t* __restrict smallest, const uint8_t* __restrict levels,
+                                    const uint32_t* __restrict bits, float* __restrict counts, int64_t size) {
   for (int64_t i = 0; i < size; ++i) {
     const auto level = static_cast<int32_t>(levels[i]), slot = static_cast<int32_t>(bits[i] >> 24);
     const auto entry = static_cast<int32_t>(slots[level * 256 + slot]);

@@ -13,8 +13,8 @@ class RandomField {
   void fill_normals(float* out, int64_t count);  // N(0,1) by Box and Muller's method in single precision, |n| < 6.7
 
  private:
-  static constexpr int kLanes = 8;
-  std::array<std::array<uint32_t, kLanes>, 4> state_;
+  using Lanes = std::array<uint32_t, 8>;
+  std::array<Lanes, 4> state_;
 };
 
 }  // namespace lpnsr

@@ -74,7 +74,8 @@ LPNSR_VECTORISED void combine_rows(const float* const* rows, const float* weight
   for (int64_t x = 0; x < width; ++x) line[x] = wa * a[x] + wb * b[x] + wc * c[x] + wd * d[x];
 }
 
-LPNSR_VECTORISED void gather_row(const float* line, const int32_t* index, const float* weight, int64_t taps, int64_t outputs, float* out) {
+LPNSR_VECTORISED void gather_row(const float* __restrict line, const int32_t* __restrict index, const float* __restrict weight,
+                                 int64_t taps, int64_t outputs, float* __restrict out) {
   if (taps == 2) {
     for (int64_t x = 0; x < outputs; ++x) out[x] = weight[x] * line[index[x]] + weight[outputs + x] * line[index[outputs + x]];
   } else if (taps == 4) {

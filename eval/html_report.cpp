@@ -4,6 +4,7 @@
 
 #include "core/files.h"
 #include "core/image.h"
+#include "eval/bar_chart.h"
 #include "eval/html_text.h"
 
 namespace lpnsr {
@@ -21,7 +22,8 @@ figure { margin: 1.2rem 0; } figcaption { color: var(--soft); font-size: .9rem; 
 .row { display: flex; gap: .5rem; overflow-x: auto; } .row div { flex: 1 0 130px; text-align: center; font-size: .85rem; color: var(--soft); }
 .row img { width: 100%; image-rendering: pixelated; display: block; } .chart { width: 100%; max-width: 820px; height: auto; display: block; margin: 1rem 0; }
 .chart text { fill: var(--ink); font: 12px system-ui, sans-serif; } .chart .title { font-size: 14px; font-weight: 600; }
-.chart .grid { stroke: var(--line); } .chart .axis { stroke: var(--soft); fill: none; } pre { background: var(--stripe); padding: .8rem; overflow-x: auto; font-size: .85rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: .5rem; }
+.chart.small { margin: 0; } .chart .grid { stroke: var(--line); } .chart .axis { stroke: var(--soft); fill: none; } pre { background: var(--stripe); padding: .8rem; overflow-x: auto; font-size: .85rem; }
 )";
 
 std::string data_uri(const std::string& png_bytes) { return "data:image/png;base64," + base64(png_bytes); }
@@ -98,6 +100,18 @@ void HtmlReport::image_row(const std::string& caption, const std::vector<std::pa
 
 void HtmlReport::chart(const std::string& title, const std::vector<Series>& series, const ChartOptions& options) {
   body_ += line_chart(title, series, options) + "\n";
+}
+
+void HtmlReport::bars(const std::map<std::string, std::map<std::string, double>>& counts) {
+  body_ += "<div class=\"charts\">";
+  for (const auto& [name, values] : counts) body_ += bar_chart(name, values);
+  body_ += "</div>\n";
+}
+
+void HtmlReport::histograms(const std::map<std::string, std::vector<double>>& values) {
+  body_ += "<div class=\"charts\">";
+  for (const auto& [name, numbers] : values) body_ += histogram(name, numbers);
+  body_ += "</div>\n";
 }
 
 std::string HtmlReport::html() const {

@@ -1,6 +1,7 @@
 #pragma once
 // A self-contained HTML page: pictures are data URIs, charts inline SVG, so that one file can be mailed or archived.
 #include <filesystem>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,8 @@ class HtmlReport {
   // Pictures side by side, each with its label, all shown at one width.
   void image_row(const std::string& caption, const std::vector<std::pair<std::string, at::Tensor>>& labelled);
   void chart(const std::string& title, const std::vector<Series>& series, const ChartOptions& options = {});
+  void bars(const std::map<std::string, std::map<std::string, double>>& counts);  // a small chart each
+  void histograms(const std::map<std::string, std::vector<double>>& values);
   std::string html() const;
   void write(const std::filesystem::path& path) const;  // atomically
 

@@ -16,5 +16,7 @@ int run_convert(const Arguments& arguments);
 int run_crop(const Arguments& arguments);
 int run_info(const Arguments& arguments);
 int run_report(const Arguments& arguments);
+int run_data(const Arguments& arguments);
+int run_bench(const Arguments& arguments);
 
 }  // namespace lpnsr

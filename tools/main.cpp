@@ -29,12 +29,14 @@ constexpr Command commands[] = {
     {"restore", "Restoring", "restores an image or a folder of images (Algorithm 2)", run_restore},
     {"degrade", "Restoring", "makes low-resolution images with the RealESRGAN pipeline", run_degrade},
     {"train", "Training", "trains what an experiment file names", run_train},
+    {"data", "Training", "checks the pictures that an experiment trains on", run_data},
     {"report", "Training", "writes a run's report.html, or compares methods", run_report},
     {"evaluate", "Evaluation", "scores restored images", run_evaluate},
     {"crop", "Evaluation", "cuts evaluation crops out of photographs", run_crop},
     {"forward", "Evaluation", "runs one module or metric on given tensors", run_forward},
     {"inspect", "Weights", "says what a checkpoint holds and which module it fits", run_inspect},
     {"convert", "Weights", "converts a checkpoint to safetensors", run_convert},
+    {"bench", "About", "times a part against its plain form", run_bench},
     {"info", "About", "version, libraries, devices, threads", run_info},
 };
 

@@ -8,7 +8,10 @@
 #include <ATen/Functions.h>
 
 #include "core/error.h"
+#include "core/random.h"
+#include "degradation/tensor_chain.h"
 #include "trainers/data.h"
+#include "trainers/pair_pool.h"
 #include "trainers/sample_maker.h"
 
 namespace lpnsr {
@@ -16,17 +19,26 @@ struct TrainingLoader::State {
   // A batch in the making: workers write their samples straight into its tensors.
   struct Slot {
     Batch batch;
+    std::vector<int64_t> samples;  // of each place
     int64_t missing = 0;
     std::exception_ptr error;
     int64_t failed_sample = std::numeric_limits<int64_t>::max();
   };
 
   State(const DataOptions& data, const DegradationOptions& degradation, uint64_t seed, int64_t samples_a_batch, int64_t first_sample)
-      : maker(data, degradation, seed),
+      : maker(data, degradation, seed, samples_a_batch),
+        pool(data.pair_pool, samples_a_batch, stream_seed(seed, "pool")),
+        on_device(data.degrade_on == "device"),
         batch_size(samples_a_batch),
         ahead(data.prefetch * samples_a_batch),
         handed_out(first_sample),
         claimed(first_sample) {
+    if (first_sample % batch_size != 0) {
+      if (data.pair_pool > 0) throw UsageError("training.batch_size: a run with a pair pool goes on with the batch size that it began with");
+      offset = first_sample;
+    } else {
+      for (int64_t batch = 0; batch < first_sample / batch_size; ++batch) pool.next();
+    }
     for (int64_t i = 0; i < data.workers; ++i) workers.emplace_back([this] { work(); });
   }
 
@@ -49,24 +61,30 @@ struct TrainingLoader::State {
       if (place == 0) slots.push_back(new_slot());
       Slot& slot = slots[static_cast<size_t>((sample - handed_out) / batch_size)];
       // Views of their own: the tensors' values are written by one worker each.
-      const at::Tensor hr = slot.batch.hr[place], lr = slot.batch.lr[place];
+      const at::Tensor hr = slot.batch.hr[place], lr = on_device ? at::Tensor() : slot.batch.lr[place];
+      const int64_t number = slot.samples[static_cast<size_t>(place)];
       lock.unlock();
       std::exception_ptr error;
+      DegradationParameters parameters;
       try {
-        maker.make(sample, hr, lr);
+        parameters = maker.make(number, hr, lr);
       } catch (...) {
         error = std::current_exception();
       }
       lock.lock();
+      slot.batch.parameters[static_cast<size_t>(place)] = std::move(parameters);
       if (error != nullptr && sample < slot.failed_sample) slot.error = error, slot.failed_sample = sample;
       if (--slot.missing == 0) ready.notify_all();
     }
   }
 
-  Slot new_slot() const {
+  Slot new_slot() {
     Slot slot;
     slot.batch.hr = at::empty({batch_size, 3, maker.hr_size(), maker.hr_size()}, at::kFloat);
-    slot.batch.lr = at::empty({batch_size, 3, maker.lr_size(), maker.lr_size()}, at::kFloat);
+    if (!on_device) slot.batch.lr = at::empty({batch_size, 3, maker.lr_size(), maker.lr_size()}, at::kFloat);
+    slot.batch.parameters.resize(static_cast<size_t>(batch_size));
+    slot.samples = pool.next();
+    for (int64_t& sample : slot.samples) sample += offset;
     slot.missing = batch_size;
     return slot;
   }
@@ -84,7 +102,10 @@ struct TrainingLoader::State {
   }
 
   SampleMaker maker;
+  PairPool pool;
+  const bool on_device;
   const int64_t batch_size, ahead;
+  int64_t offset = 0;  // of the samples' numbers, where the batch size changed since the run began
   std::mutex mutex;
   std::condition_variable room, ready;
   int64_t handed_out, claimed;  // sample numbers
@@ -106,6 +127,10 @@ Batch TrainingLoader::next() { return state_->next(); }
 int64_t TrainingLoader::position() const {
   const std::lock_guard lock(state_->mutex);
   return state_->handed_out;
+}
+
+void degrade_on_device(Batch& batch) {
+  if (!batch.lr.defined()) batch.lr = degrade_batch(batch.hr, batch.parameters);
 }
 
 int64_t TrainingLoader::pictures() const { return state_->maker.pictures(); }

@@ -14,10 +14,12 @@
 
 namespace lpnsr {
 
-SampleMaker::SampleMaker(const DataOptions& data, const DegradationOptions& degradation, uint64_t seed)
-    : data_(data), degradation_(degradation), seed_(seed), store_(data) {
-  if (data.crop_size % degradation.scale != 0) {
-    throw UsageError(fmt::format("data.crop_size: {} is no multiple of degradation.scale, {}", data.crop_size, degradation.scale));
+SampleMaker::SampleMaker(const DataOptions& data, const DegradationOptions& degradation, uint64_t seed, int64_t batch_size)
+    : data_(data), degradation_(degradation), seed_(seed), batch_size_(batch_size), store_(data) {
+  for (const auto& [key, side] : {std::pair{"crop_size", data.crop_size}, {"degraded_size", data.degraded_size}}) {
+    if (side % degradation.scale != 0) {
+      throw UsageError(fmt::format("data.{}: {} is no multiple of degradation.scale, {}", key, side, degradation.scale));
+    }
   }
 }
 
@@ -47,17 +49,29 @@ std::shared_ptr<const Picture> SampleMaker::picture_of(int64_t sample) {
   throw DataError("data: none of the training pictures can be read");
 }
 
-void SampleMaker::make(int64_t sample, const at::Tensor& hr, const at::Tensor& lr) {
+DegradationParameters SampleMaker::make(int64_t sample, const at::Tensor& hr, const at::Tensor& lr) {
   const auto picture = picture_of(sample);
   RandomStream stream(stream_seed(seed_, "sample", {static_cast<uint64_t>(sample)}));
-  crop_into(*picture, draw_crop(picture->height, picture->width, data_, stream), hr.data_ptr<float>());
-  DegradationParameters parameters = draw_parameters(degradation_, stream);
+  const CropParameters crop = draw_crop(picture->height, picture->width, data_, stream);
+  const bool cut_after = crop.size > data_.crop_size;  // the pair is cut out of a larger one
+  at::Tensor target = cut_after ? at::empty({3, crop.size, crop.size}, at::kFloat) : hr;
+  crop_into(*picture, crop, target.data_ptr<float>());
+  const RandomStream shared(stream_seed(seed_, "batch", {static_cast<uint64_t>(sample / batch_size_)}));
+  DegradationParameters parameters =
+      degradation_.draws == "batch" ? draw_parameters_in_batch(degradation_, shared, stream) : draw_parameters(degradation_, stream);
   if (std::exchange(parameters.sharpen, false)) {  // the sharpened target is also what is learned
-    const Planes sharp = sharpen(planes_of(hr));
-    std::memcpy(hr.data_ptr<float>(), sharp.values.data(), sharp.values.size() * sizeof(float));
+    const Planes sharp = sharpen(planes_of(target));
+    std::memcpy(target.data_ptr<float>(), sharp.values.data(), sharp.values.size() * sizeof(float));
   }
-  const at::Tensor degraded = degrade(hr, parameters);
-  std::memcpy(lr.data_ptr<float>(), degraded.data_ptr<float>(), static_cast<size_t>(degraded.numel()) * sizeof(float));
+  if (!lr.defined()) return parameters;
+  at::Tensor degraded = degrade(target, parameters);
+  if (cut_after) {
+    const int64_t spare = degraded.size(1) - lr_size(), top = stream.integer(0, spare), left = stream.integer(0, spare);
+    degraded = degraded.narrow(1, top, lr_size()).narrow(2, left, lr_size());
+    hr.copy_(target.narrow(1, top * degradation_.scale, hr_size()).narrow(2, left * degradation_.scale, hr_size()));
+  }
+  lr.copy_(degraded);
+  return parameters;
 }
 
 }  // namespace lpnsr

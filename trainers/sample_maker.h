@@ -14,12 +14,13 @@ namespace lpnsr {
 // May be used by several threads at once.
 class SampleMaker {
  public:
-  SampleMaker(const DataOptions& data, const DegradationOptions& degradation, uint64_t seed);
+  // `batch_size` samples in a row share what is drawn once a batch.
+  SampleMaker(const DataOptions& data, const DegradationOptions& degradation, uint64_t seed, int64_t batch_size);
   int64_t pictures() const { return store_.size(); }
   int64_t hr_size() const { return data_.crop_size; }
   int64_t lr_size() const { return data_.crop_size / degradation_.scale; }
-  // Fills [3,hr,hr] and [3,lr,lr].
-  void make(int64_t sample, const at::Tensor& hr, const at::Tensor& lr);
+  // Fills [3,hr,hr] and, where it is defined, [3,lr,lr]; returns what was drawn.
+  DegradationParameters make(int64_t sample, const at::Tensor& hr, const at::Tensor& lr);
 
  private:
   using Order = std::shared_ptr<const std::vector<int64_t>>;
@@ -29,6 +30,7 @@ class SampleMaker {
   DataOptions data_;
   DegradationOptions degradation_;
   uint64_t seed_;
+  int64_t batch_size_;
   PictureStore store_;
   std::mutex mutex_;
   std::map<int64_t, Order> orders_;  // of the newest epochs

@@ -113,8 +113,11 @@ int run_training(const Experiment& experiment, const TrainingRun& run) {
       training.epoch_length > 0 ? training.epoch_length : std::max<int64_t>(1, loader.pictures() / training.batch_size);
   std::optional<Batch> sample_batch;
   if (training.sample_pictures > 0) {
+    DataOptions shown = experiment.data;
+    shown.pair_pool = 0;
     sample_batch =
-        TrainingLoader(experiment.data, experiment.degradation, stream_seed(seed, "sample pictures"), training.sample_pictures).next();
+        TrainingLoader(shown, experiment.degradation, stream_seed(seed, "sample pictures"), training.sample_pictures).next();
+    degrade_on_device(*sample_batch);
   }
 
   RunFolder folder(run.output, config, iteration);
@@ -129,7 +132,8 @@ int run_training(const Experiment& experiment, const TrainingRun& run) {
   const SignalScope signals;
   Progress progress("training " + experiment.trainer, training.iterations, iteration);
   while (iteration < training.iterations) {
-    const Batch batch = loader.next();
+    Batch batch = loader.next();
+    degrade_on_device(batch);
     torch::manual_seed(stream_seed(seed, "layers", {static_cast<uint64_t>(iteration)}));  // dropout, where a network has it
     const StepPosition position{iteration, iteration / epoch_length + 1,
                                 learning_rate_at(experiment.optimizer.learning_rate, iteration, training.iterations, epoch_length)};

@@ -157,18 +157,35 @@ TEST(ReferenceDegradation, PoissonNoiseOfGivenCounts) {
   }
 }
 
+Picture picture_of(const at::Tensor& source) {
+  const auto levels = (source * 255).round().to(torch::kByte).contiguous();
+  return {source.size(1), source.size(2), {levels.data_ptr<uint8_t>(), levels.data_ptr<uint8_t>() + levels.numel()}, {}};
+}
+
 TEST(ReferenceDegradation, CropsAndTurns) {
   LPNSR_REQUIRE_GOLDENS();
   const auto reference = load_case("degradation/crop_augment");
-  const auto& entry = reference.description.at("entries").at(0);  // the others pad on all sides
-  ASSERT_EQ(entry.at("name"), "lpnsr_0");
-  const auto source = golden_picture(entry.at("source"));
-  const auto levels = (source * 255).round().to(torch::kByte).contiguous();
-  const Picture picture{source.size(1), source.size(2), {levels.data_ptr<uint8_t>(), levels.data_ptr<uint8_t>() + levels.numel()}, {}};
-  const CropParameters crop{entry.at("crop"), entry.at("top"), entry.at("left"), entry.at("hflip"), entry.at("rot90_ccw_times")};
-  auto got = torch::empty({3, crop.size, crop.size});
-  crop_into(picture, crop, got.data_ptr<float>());
-  EXPECT_TRUE(torch::equal((got * 255).round().to(torch::kByte).permute({1, 2, 0}), reference.at("lpnsr_0")));
+  for (const auto& entry : reference.description.at("entries")) {
+    const std::string name = entry.at("name");
+    const Picture picture = picture_of(golden_picture(entry.at("source")));
+    CropParameters crop;
+    crop.top = entry.at("top"), crop.left = entry.at("left");
+    if (entry.at("flavour") == "lpnsr") {
+      crop.size = crop.side = entry.at("crop");
+      crop.flip = entry.at("hflip"), crop.quarter_turns = entry.at("rot90_ccw_times");
+      crop.top -= std::max<int64_t>(0, crop.side - picture.height) / 2;  // told from the mirrored picture's corner
+      crop.left -= std::max<int64_t>(0, crop.side - picture.width) / 2;
+    } else {
+      crop.size = entry.at("gt_size"), crop.side = entry.at("square");
+    }
+    auto got = torch::empty({3, crop.size, crop.size});
+    crop_into(picture, crop, got.data_ptr<float>());
+    if (entry.at("flavour") == "lpnsr") {
+      EXPECT_TRUE(torch::equal((got * 255).round().to(torch::kByte).permute({1, 2, 0}), reference.at(name))) << name;
+    } else {
+      EXPECT_TRUE(close(got, reference.at(name), 2e-6, 0)) << name;
+    }
+  }
 }
 
 }  // namespace

@@ -1,0 +1,36 @@
+#pragma once
+// Timing of one part against a plain form of the same work, in the same minute.
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace lpnsr {
+
+struct Contender {
+  std::string name;
+  double items = 1;            // that one call makes
+  std::function<void()> call;  // deterministic work of about the same length each time
+};
+
+// Seconds an item: medians and quartiles over the rounds.
+struct Timing {
+  std::string name;
+  double wall = 0, wall_low = 0, wall_high = 0;
+  double cpu = 0;  // of all threads together
+};
+
+// One call of each to warm up, then `rounds` times one call of each in turn: a machine that slows down slows them all.
+std::vector<Timing> time_in_turn(const std::vector<Contender>& contenders, int64_t rounds);
+
+// A table on stdout, or JSON; ratios are of the last contender, the plain form, to each.
+void print_timings(const std::string& part, const std::string& unit, const std::vector<Timing>& timings, bool json);
+
+struct BenchOptions {
+  int64_t rounds = 7, threads = 0;
+  bool json = false;
+};
+void bench_degradation(const BenchOptions& options);
+
+}  // namespace lpnsr
