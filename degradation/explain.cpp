@@ -38,7 +38,8 @@ class Stages {
                                         : fmt::format("Poisson, {}, scale {:.3f}", tone, stage.noise_level));
   }
   void compress(const std::string& name, double quality) {
-    if (parameters_.jpeg == "codec") say(name, fmt::format("JPEG by the codec, quality {}", std::clamp<int64_t>(std::llround(quality), 1, 100)));
+    if (parameters_.jpeg == "codec")
+      say(name, fmt::format("JPEG by the codec, quality {}", std::clamp<int64_t>(std::llround(quality), 1, 100)));
     if (parameters_.jpeg == "differentiable") say(name, fmt::format("JPEG as DiffJPEG, quality {:.2f}", quality));
   }
 

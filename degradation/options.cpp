@@ -73,8 +73,9 @@ void DegradationOptions::fields(FieldVisitor& v) {
   v.choice("flavour", flavour, {"resshift", "lpnsr", "realesrgan"},
            "whose details: ResShift's, the released LPNSR script's or Real-ESRGAN's");
   v.choice("jpeg", jpeg, {"differentiable", "codec", "none"}, "the references' DiffJPEG, a real encoder, or no compression");
-  v.choice("draws", draws, {"sample", "batch"},
-           "how often factors, modes, kinds of noise, second order and order of the last steps are drawn: the references do it once a batch");
+  v.choice(
+      "draws", draws, {"sample", "batch"},
+      "how often factors, modes, kinds of noise, second order and order of the last steps are drawn: the references do it once a batch");
   v.integer("scale", scale, {1, 16}, "of the super-resolution");
   v.section("first", first, "the first order");
   v.section("second", second, "the second order; its kernel size and jpeg_range are also those of the final sinc and the final JPEG");

@@ -48,7 +48,8 @@ struct DegradationParameters {
 
 DegradationParameters draw_parameters(const DegradationOptions& options, RandomStream& stream);
 // As the references draw for a batch: resize factors and modes, kind of noise, second order, second blur and the order of the last steps
-// once a batch, kernels, noise levels, gray noise and qualities once a sample. Every sample of a batch starts from the same `shared` stream.
+// once a batch, kernels, noise levels, gray noise and qualities once a sample. Every sample of a batch starts from the same `shared`
+// stream.
 DegradationParameters draw_parameters_in_batch(const DegradationOptions& options, RandomStream shared, RandomStream& own);
 std::vector<DegradationParameters> draw_batch(const DegradationOptions& options, int64_t size, RandomStream& stream);
 nlohmann::json to_json(const DegradationParameters& parameters);

@@ -3,14 +3,19 @@
 #include <cmath>
 #include <numbers>
 
-#include <torch/torch.h>
+#include <ATen/Functions.h>
 
 #include "degradation/jpeg_tables.h"
 
 namespace lpnsr {
 namespace {
 
-namespace F = torch::nn::functional;
+// LibTorch's own reflection refuses pictures smaller than the margin.
+at::Tensor mirrored(const at::Tensor& pictures, int64_t dimension, int64_t margin) {
+  std::vector<int64_t> places;
+  for (int64_t i = -margin; i < pictures.size(dimension) + margin; ++i) places.push_back(reflected(i, pictures.size(dimension)));
+  return pictures.index_select(dimension, at::tensor(places).to(pictures.device()));
+}
 
 at::Tensor a_sample(const at::Tensor& values) { return values.view({-1, 1, 1, 1}); }
 
@@ -67,8 +72,8 @@ at::Tensor quantised(const at::Tensor& plane, const JpegTable& table, const at::
 
 at::Tensor filter(const at::Tensor& pictures, const at::Tensor& kernels, Border border) {
   const int64_t n = pictures.size(0), channels = pictures.size(1), side = kernels.size(1), margin = side / 2;
-  const auto mode = border == Border::reflect ? F::PadFuncOptions::mode_t(torch::kReflect) : F::PadFuncOptions::mode_t(torch::kConstant);
-  const at::Tensor padded = F::pad(pictures, F::PadFuncOptions({margin, margin, margin, margin}).mode(mode));
+  const at::Tensor padded = border == Border::reflect ? mirrored(mirrored(pictures, 2, margin), 3, margin)
+                                                      : at::constant_pad_nd(pictures, {margin, margin, margin, margin}, 0.0);
   const at::Tensor a_channel = kernels.unsqueeze(1).expand({n, channels, side, side}).reshape({n * channels, 1, side, side});
   const at::Tensor joined = padded.reshape({1, n * channels, padded.size(2), padded.size(3)});
   return at::conv2d(joined, a_channel, at::Tensor(), {1, 1}, at::IntArrayRef{0, 0}, {1, 1}, n * channels).view_as(pictures);

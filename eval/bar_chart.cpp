@@ -10,16 +10,15 @@
 namespace lpnsr {
 namespace {
 
-constexpr struct {
-  double width = 250, height = 150, left = 8, right = 8, top = 26, bottom = 30;
-} small_page;
+constexpr struct { double width = 250, height = 150, left = 8, right = 8, top = 26, bottom = 30; } small_page;
 
 std::string text_at(double x, double y, const char* anchor, const std::string& text, const char* extra = "") {
   return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>", x, y, anchor, extra, escape_html(text));
 }
 
 std::string opening(const std::string& title) {
-  return fmt::format("<svg class=\"chart small\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", small_page.width, small_page.height, escape_html(title)) +
+  return fmt::format("<svg class=\"chart small\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", small_page.width,
+                     small_page.height, escape_html(title)) +
          text_at(small_page.width / 2, 16, "middle", title, " class=\"title\"");
 }
 
@@ -30,9 +29,11 @@ std::string bars(const std::vector<double>& counts, double gap) {
   for (size_t i = 0; i < counts.size(); ++i) {
     const double tall = counts[i] / tallest * (small_page.height - small_page.top - small_page.bottom);
     svg += fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"#0072b2\"><title>{}</title></rect>",
-                       small_page.left + static_cast<double>(i) * step + gap / 2, small_page.height - small_page.bottom - tall, std::max(0.5, step - gap), tall, counts[i]);
+                       small_page.left + static_cast<double>(i) * step + gap / 2, small_page.height - small_page.bottom - tall,
+                       std::max(0.5, step - gap), tall, counts[i]);
   }
-  return svg + fmt::format("<path class=\"axis\" d=\"M{} {}H{}\"/>", small_page.left, small_page.height - small_page.bottom, small_page.width - small_page.right);
+  return svg + fmt::format("<path class=\"axis\" d=\"M{} {}H{}\"/>", small_page.left, small_page.height - small_page.bottom,
+                           small_page.width - small_page.right);
 }
 
 }  // namespace
@@ -48,7 +49,9 @@ std::string histogram(const std::string& title, const std::vector<double>& value
   }
   svg += bars(counts, 1.0);
   svg += text_at(small_page.left, small_page.height - small_page.bottom + 16, "start", fmt::format("{:.3g}", low));
-  return svg + text_at(small_page.width - small_page.right, small_page.height - small_page.bottom + 16, "end", fmt::format("{:.3g}", *highest)) + "</svg>";
+  return svg +
+         text_at(small_page.width - small_page.right, small_page.height - small_page.bottom + 16, "end", fmt::format("{:.3g}", *highest)) +
+         "</svg>";
 }
 
 std::string bar_chart(const std::string& title, const std::map<std::string, double>& counts) {
@@ -62,7 +65,8 @@ std::string bar_chart(const std::string& title, const std::map<std::string, doub
   double x = small_page.left + step / 2;
   for (const auto& [name, count] : counts) {
     svg += text_at(x, small_page.height - small_page.bottom + 12, "middle", name, " font-size=\"9\"");
-    svg += text_at(x, small_page.height - small_page.bottom + 24, "middle", fmt::format("{:.0f} %", 100 * count / total), " font-size=\"9\"");
+    svg +=
+        text_at(x, small_page.height - small_page.bottom + 24, "middle", fmt::format("{:.0f} %", 100 * count / total), " font-size=\"9\"");
     x += step;
   }
   return svg + "</svg>";

@@ -72,7 +72,8 @@ void DegradationReport::write(const std::filesystem::path& path, const std::stri
   report.heading("One photograph after each stage");
   for (size_t first = 0; first < cells.size(); first += 4) {
     report.image_row(first + 4 < cells.size() ? "" : name,
-                     {cells.begin() + static_cast<std::ptrdiff_t>(first), cells.begin() + static_cast<std::ptrdiff_t>(std::min(first + 4, cells.size()))});
+                     {cells.begin() + static_cast<std::ptrdiff_t>(first),
+                      cells.begin() + static_cast<std::ptrdiff_t>(std::min(first + 4, cells.size()))});
   }
   report.heading("What was drawn");
   report.bars(kinds_);

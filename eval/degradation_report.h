@@ -15,7 +15,8 @@ class DegradationReport {
  public:
   void add(const DegradationParameters& parameters);  // what was drawn for one picture
   // `hr` [3,H,W] is the photograph that is shown, degraded with `parameters`.
-  void write(const std::filesystem::path& path, const std::string& name, const at::Tensor& hr, const DegradationParameters& parameters) const;
+  void write(const std::filesystem::path& path, const std::string& name, const at::Tensor& hr,
+             const DegradationParameters& parameters) const;
 
  private:
   void add_kernel(const std::string& stage, const KernelParameters& kernel);

@@ -7,9 +7,7 @@
 namespace lpnsr {
 namespace {
 
-constexpr struct {
-  double width = 720, height = 300, left = 70, right = 16, top = 34, bottom = 46;
-} page;
+constexpr struct { double width = 720, height = 300, left = 70, right = 16, top = 34, bottom = 46; } page;
 constexpr int legend_line = 18;
 // Okabe and Ito's colours, told apart by people with colour blindness.
 const std::vector<std::string> colours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b8a000"};
@@ -107,8 +105,8 @@ Series thinned(const Series& series, size_t limit) {
 std::string line_chart(const std::string& title, const std::vector<Series>& series, const ChartOptions& options) {
   const auto shown = drawable(series, options.log_y);
   const double full_height = page.height + (shown.size() > 1 ? legend_line * static_cast<double>((shown.size() + 3) / 4) : 0);
-  std::string svg =
-      fmt::format("<svg class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", page.width, full_height, escape_html(title));
+  std::string svg = fmt::format("<svg class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", page.width, full_height,
+                                escape_html(title));
   svg += text_at(page.width / 2, 18, "middle", title + (options.log_y ? " (log scale)" : ""), " class=\"title\"");
   if (shown.empty()) return svg + text_at(page.width / 2, page.height / 2, "middle", "no values") + "</svg>";
 
@@ -116,7 +114,8 @@ std::string line_chart(const std::string& title, const std::vector<Series>& seri
   const auto column = [&](double x) { return page.left + x_axis.place(x) * (page.width - page.left - page.right); };
   const auto row = [&](double y) { return page.height - page.bottom - y_axis.place(y) * (page.height - page.top - page.bottom); };
   for (const double tick : axis_ticks(y_axis.low, y_axis.high, y_axis.log)) {
-    svg += fmt::format("<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>", page.left, page.width - page.right, row(tick), row(tick));
+    svg += fmt::format("<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>", page.left, page.width - page.right,
+                       row(tick), row(tick));
     svg += text_at(page.left - 6, row(tick) + 4, "end", fmt::format("{:.4g}", tick));
   }
   for (const double tick : axis_ticks(x_axis.low, x_axis.high, false)) {
@@ -127,8 +126,8 @@ std::string line_chart(const std::string& title, const std::vector<Series>& seri
   svg += fmt::format("<path class=\"axis\" d=\"M{} {}V{}H{}\"/>", page.left, page.top, page.height - page.bottom, page.width - page.right);
   svg += text_at((page.left + page.width - page.right) / 2, page.height - 10, "middle", options.x_label);
   if (!options.y_label.empty()) {
-    svg +=
-        text_at(0, 0, "middle", options.y_label, fmt::format(" transform=\"translate(14 {}) rotate(-90)\"", (page.top + page.height - page.bottom) / 2));
+    svg += text_at(0, 0, "middle", options.y_label,
+                   fmt::format(" transform=\"translate(14 {}) rotate(-90)\"", (page.top + page.height - page.bottom) / 2));
   }
   for (size_t s = 0; s < shown.size(); ++s) {
     const std::string& colour = colours[s % colours.size()];

@@ -64,7 +64,8 @@ std::vector<Timing> time_in_turn(const std::vector<Contender>& contenders, int64
   progress.finish();
   std::vector<Timing> timings;
   for (size_t i = 0; i < contenders.size(); ++i) {
-    timings.push_back({contenders[i].name, quantile(wall[i], 0.5), quantile(wall[i], 0.25), quantile(wall[i], 0.75), quantile(cpu[i], 0.5)});
+    timings.push_back(
+        {contenders[i].name, quantile(wall[i], 0.5), quantile(wall[i], 0.25), quantile(wall[i], 0.75), quantile(cpu[i], 0.5)});
   }
   return timings;
 }

@@ -1,3 +1,5 @@
+#include "tools/bench_degradation.h"
+
 #include <atomic>
 #include <chrono>
 #include <iostream>
@@ -11,7 +13,6 @@
 #include "degradation/degrade.h"
 #include "degradation/tensor_chain.h"
 #include "tools/bench.h"
-#include "tools/bench_degradation.h"
 
 namespace lpnsr {
 namespace {
@@ -84,12 +85,10 @@ void bench_degradation(const BenchOptions& options) {
   if (threads > 1) {
     contenders.push_back({fmt::format("planes, {} threads", threads), kPictures, [&] { degrade_all(pictures, in_batches, threads); }});
   }
-  contenders.push_back({"degrade_batch, 1 thread", kPictures, [&] {
-                          in_tensors([](const auto& hr, const auto& samples) { return degrade_batch(hr, samples); });
-                        }});
-  contenders.push_back({"plain: as published, 1 thread", kPictures, [&] {
-                          in_tensors([](const auto& hr, const auto& samples) { return degrade_as_published(hr, samples); });
-                        }});
+  contenders.push_back({"degrade_batch, 1 thread", kPictures,
+                        [&] { in_tensors([](const auto& hr, const auto& samples) { return degrade_batch(hr, samples); }); }});
+  contenders.push_back({"plain: as published, 1 thread", kPictures,
+                        [&] { in_tensors([](const auto& hr, const auto& samples) { return degrade_as_published(hr, samples); }); }});
   print_timings("degradation", "pictures", time_in_turn(contenders, options.rounds), options.json);
   if (!options.json) print_profile(pictures, in_batches);
 }

@@ -93,7 +93,9 @@ at::Tensor jpeg(const at::Tensor& pictures, const at::Tensor& quality) {
   const at::Tensor to_ycbcr =
       at::tensor({0.299F, 0.587F, 0.114F, -0.168736F, -0.331264F, 0.5F, 0.5F, -0.418688F, -0.081312F}).view({3, 3}).t();
   const at::Tensor ycbcr = at::tensordot(padded.permute({0, 2, 3, 1}), to_ycbcr, {3}, {0}) + at::tensor({0.0F, 128.0F, 128.0F});
-  const auto half = [](const at::Tensor& plane) { return at::avg_pool2d(plane.unsqueeze(1), {2, 2}, {2, 2}, {0, 0}, false, false).squeeze(1); };
+  const auto half = [](const at::Tensor& plane) {
+    return at::avg_pool2d(plane.unsqueeze(1), {2, 2}, {2, 2}, {0, 0}, false, false).squeeze(1);
+  };
   const auto whole = [](const at::Tensor& plane) { return plane.repeat_interleave(2, 1).repeat_interleave(2, 2); };
   const at::Tensor y = quantised(ycbcr.select(3, 0).contiguous(), jpeg_luma_table(), factor);
   const at::Tensor cb = whole(quantised(half(ycbcr.select(3, 1)).contiguous(), jpeg_chroma_table(), factor));
@@ -117,7 +119,8 @@ at::Tensor degrade_as_published(const at::Tensor& hr, Samples samples) {
   out = batch.first.noise == "gaussian" ? gaussian(out, samples, first) : poisson(out, samples, first);
   out = jpeg(out.clamp(0, 1), numbers(samples, [](const auto& p) { return p.first.jpeg_quality; }));
   if (batch.second_order) {
-    if (batch.second.kernel.type != "none") out = blur(out, samples, [](const auto& p) -> const KernelParameters& { return p.second.kernel; });
+    if (batch.second.kernel.type != "none")
+      out = blur(out, samples, [](const auto& p) -> const KernelParameters& { return p.second.kernel; });
     const auto scaled = [&](int64_t side) { return static_cast<int64_t>(static_cast<double>(side) * batch.second.resize_factor); };
     out = resize_to(out, scaled(height), scaled(width), batch.second.resize_mode);
     out = batch.second.noise == "gaussian" ? gaussian(out, samples, second) : poisson(out, samples, second);

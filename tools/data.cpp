@@ -44,8 +44,10 @@ int run_data(const Arguments& arguments) {
     nlohmann::ordered_json unreadable = nlohmann::ordered_json::array(), small = nlohmann::ordered_json::array();
     for (const auto& [path, why] : check.unreadable) unreadable.push_back({{"path", path.string()}, {"why", why}});
     for (const auto& path : check.small) small.push_back(path.string());
-    std::cout << nlohmann::ordered_json{{"pictures", check.pictures},       {"unreadable", unreadable},
-                                        {"smaller_than_the_crop", small},   {"least_side", check.least_side},
+    std::cout << nlohmann::ordered_json{{"pictures", check.pictures},
+                                        {"unreadable", unreadable},
+                                        {"smaller_than_the_crop", small},
+                                        {"least_side", check.least_side},
                                         {"largest_side", check.largest_side}}
                      .dump(2)
               << "\n";

@@ -41,7 +41,8 @@ std::map<CopyKey, DegradationParameters> read_parameters(const fs::path& path) {
       if (!json.is_object() || !json.contains("picture") || !json["picture"].is_string()) throw DataError("picture: a name was expected");
       const auto copy = json.value("copy", nlohmann::json(1));
       if (!copy.is_number_integer()) throw DataError("copy: a whole number was expected");
-      parameters[{json["picture"].get<std::string>(), copy.get<int64_t>()}] = parameters_from_json(json.value("parameters", nlohmann::json()));
+      parameters[{json["picture"].get<std::string>(), copy.get<int64_t>()}] =
+          parameters_from_json(json.value("parameters", nlohmann::json()));
     } catch (const nlohmann::json::exception& error) {
       throw DataError(fmt::format("{}:{}: is not JSON: {}", path.string(), number, error.what()));
     } catch (const DataError& error) {
@@ -96,7 +97,8 @@ int run_degrade(const Arguments& arguments) {
       "parameters", po::value(&parameters_file)->value_name("FILE"), "a parameters.jsonl of an earlier run: the same pictures again")(
       "count", po::value(&copies)->value_name("N")->default_value(copies), "low-resolution pictures for each, NAME-1.png …")(
       "explain", po::bool_switch(), "print the stages of each picture")(
-      "report", po::value(&report_file)->value_name("HTML"), "a page with the first picture after each stage and histograms of what was drawn");
+      "report", po::value(&report_file)->value_name("HTML"),
+      "a page with the first picture after each stage and histograms of what was drawn");
   add_common_options(line, common, {"set", "seed", "threads"});
   if (!line.parse(arguments)) return 0;
   if (copies < 1) throw UsageError(fmt::format("--count {}: at least 1 was expected", copies));
@@ -115,7 +117,8 @@ int run_degrade(const Arguments& arguments) {
     for (const auto& job : jobs) {
       for (int64_t copy = 1; copy <= copies; ++copy) {
         if (!given.contains({job.source, copy})) {
-          throw DataError(fmt::format("{}: has no line for {}{}", parameters_file, job.source, copies > 1 ? fmt::format(", copy {}", copy) : ""));
+          throw DataError(
+              fmt::format("{}: has no line for {}{}", parameters_file, job.source, copies > 1 ? fmt::format(", copy {}", copy) : ""));
         }
       }
     }

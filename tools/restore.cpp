@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/image.h"
+#include "core/in_order.h"
 #include "core/log.h"
 #include "core/resize.h"
 #include "diffusion/restorer.h"
@@ -52,6 +53,13 @@ std::vector<fs::path> find_references(const std::vector<PictureJob>& jobs, const
   return references;
 }
 
+// A picture read ahead, with its true picture where the noise asks for one; or what reading them met.
+struct Input {
+  Image picture;
+  std::optional<at::Tensor> truth;
+  std::exception_ptr fault;
+};
+
 // The noise of each step as PICTURE-t4.png …, 0 in the middle of the range and three standard deviations at its ends; patches are numbered.
 class NoiseMaps {
  public:
@@ -79,7 +87,7 @@ int run_restore(const Arguments& arguments) {
                    "  lpnsr restore -i photos/ -o restored/ --pre-upsampler bicubic --steps 2");
   CommonOptions common;
   std::string input, output, experiment_file, suffix, off, reference, noise_maps, noise, pre_upsampler, color_fix;
-  int64_t steps = 0, start_step = 0, tile = 0, tile_stride = 0;
+  int64_t steps = 0, start_step = 0, tile = 0, tile_stride = 0, loaders = 2;
   bool upsample_only = false;
   line.add()("input,i", po::value(&input)->required()->value_name("PATH"), "a picture or a folder of pictures")(
       "output,o", po::value(&output)->required()->value_name("PATH"), "file for a picture, folder for a folder")(
@@ -97,10 +105,13 @@ int run_restore(const Arguments& arguments) {
       "reference", po::value(&reference)->value_name("PATH"),
       "true pictures under the inputs' names (or the one picture), for --noise optimal")(
       "noise-maps", po::value(&noise_maps)->value_name("DIR"), "write the noise of each step as pictures (Fig. 2)")(
-      "suffix", po::value(&suffix)->value_name("TEXT"), "added to the names of the results of a folder");
+      "suffix", po::value(&suffix)->value_name("TEXT"), "added to the names of the results of a folder")(
+      "loaders", po::value(&loaders)->default_value(2)->value_name("N"),
+      "pictures of a folder read at the same time, ahead of the networks");
   add_common_options(line, common, {"weights-dir", "seed", "set", "device", "precision", "threads"});
   if (!line.parse(arguments)) return 0;
   set_threads(common.threads);
+  if (loaders < 1 || loaders > 64) throw UsageError(fmt::format("--loaders {}: 1 to 64 expected", loaders));
 
   // Options are configuration keys under shorter names, so that one set of checks and messages serves both.
   std::vector<std::string> overrides = common.set;
@@ -156,17 +167,25 @@ int run_restore(const Arguments& arguments) {
   const AutocastScope autocast(device, precision);
   std::vector<std::string> failures;
   Progress progress("restoring", static_cast<int64_t>(jobs.size()), 0, "pictures");
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    const PictureJob& job = jobs[i];
+  // Pictures are read ahead of the networks, so that decoding a large file costs no waiting.
+  const auto read = [&](int64_t i) -> Input {
     try {
-      Image picture = read_image(job.input);
-      std::optional<at::Tensor> truth;
-      if (!references.empty()) truth = read_image(references[i]).rgb;
+      const auto index = static_cast<size_t>(i);
+      return {read_image(jobs[index].input), references.empty() ? std::nullopt : std::optional(read_image(references[index]).rgb), nullptr};
+    } catch (const Error&) {
+      return {{}, {}, std::current_exception()};
+    }
+  };
+  in_order(static_cast<int64_t>(jobs.size()), loaders, read, [&](int64_t i, Input loaded) {
+    const PictureJob& job = jobs[static_cast<size_t>(i)];
+    try {
+      if (loaded.fault) std::rethrow_exception(loaded.fault);
+      Image& picture = loaded.picture;
       std::function<void(const ChainState&)> observe;
       if (!noise_maps.empty()) observe = NoiseMaps(noise_maps, job.name);
       const torch::NoGradGuard no_grad;
       const at::Tensor restored =
-          restorer ? restorer->restore(picture.rgb, truth, observe) : upsampler(picture.rgb.unsqueeze(0).to(device))[0].clamp(0, 1);
+          restorer ? restorer->restore(picture.rgb, loaded.truth, observe) : upsampler(picture.rgb.unsqueeze(0).to(device))[0].clamp(0, 1);
       picture.rgb = restored.cpu();
       if (picture.gray) picture.rgb = picture.rgb.mean(0, /*keepdim=*/true);
       if (picture.alpha.defined()) picture.alpha = resize_bicubic_scale(picture.alpha, scale).clamp(0, 1);
@@ -179,7 +198,7 @@ int run_restore(const Arguments& arguments) {
       failures.push_back(what.find(where) == std::string::npos ? where + ": " + what : what);
     }
     progress.advance();
-  }
+  });
   progress.finish();
   if (failures.empty()) return 0;
   std::string message = fmt::format("{} of {} pictures could not be restored:", failures.size(), jobs.size());

@@ -8,8 +8,8 @@
 namespace lpnsr {
 
 struct CropParameters {
-  int64_t size = 256;  // of the result
-  int64_t side = 256;  // of the square that is cut out; larger than `size`: shrunk by area averaging
+  int64_t size = 256;         // of the result
+  int64_t side = 256;         // of the square that is cut out; larger than `size`: shrunk by area averaging
   int64_t top = 0, left = 0;  // negative where the picture is mirrored before its first row or column
   bool flip = false;          // left and right, before the turns
   int64_t quarter_turns = 0;  // counter-clockwise

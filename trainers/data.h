@@ -23,11 +23,11 @@ struct DataOptions {
   bool flip = true;
   bool rotate = true;  // quarter turns
   int64_t workers = 2;
-  int64_t prefetch = 4;          // batches ready in advance
+  int64_t prefetch = 4;                // batches ready in advance
   std::string degrade_on = "workers";  // workers | device
-  int64_t pair_pool = 0;         // pairs that are mixed before they are handed out, a multiple of the batch; 0: none
-  bool cache = false;            // keep decoded pictures (8 bit) in memory
-  bool skip_unreadable = false;  // else a damaged picture ends the run with its name
+  int64_t pair_pool = 0;               // pairs that are mixed before they are handed out, a multiple of the batch; 0: none
+  bool cache = false;                  // keep decoded pictures (8 bit) in memory
+  bool skip_unreadable = false;        // else a damaged picture ends the run with its name
   void fields(FieldVisitor& v);
 };
 

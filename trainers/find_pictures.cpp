@@ -68,20 +68,23 @@ void DataOptions::fields(FieldVisitor& v) {
   v.texts("lists", lists, "text files with one picture a line, relative to the list");
   v.integer("crop_size", crop_size, {8, 8192}, "side of the target, pixels");
   v.choice("crop", crop, {"random", "centred", "square"},
-           "at full size; the same with small pictures mirrored on all sides (the released script); a square of the short side, shrunk (ResShift)");
+           "at full size; the same with small pictures mirrored on all sides (the released script); a square of the short side, shrunk "
+           "(ResShift)");
   v.integer("degraded_size", degraded_size, {0, 8192}, "side that is degraded before the pair is cut out (Real-ESRGAN: 400); 0: crop_size");
   v.integer("halve_above", halve_above, non_negative, "pictures are halved until their long side is no longer; 0: never");
   v.boolean("flip", flip, "mirror half of the crops");
   v.boolean("rotate", rotate, "turn crops by quarters");
   v.integer("workers", workers, {1, 256}, "threads that read and degrade");
   v.integer("prefetch", prefetch, {1, 1024}, "batches ready in advance");
-  v.choice("degrade_on", degrade_on, {"workers", "device"}, "where pictures are degraded: these threads, or the training device in batches");
+  v.choice("degrade_on", degrade_on, {"workers", "device"},
+           "where pictures are degraded: these threads, or the training device in batches");
   v.integer("pair_pool", pair_pool, {0, 1 << 20}, "pairs that are mixed before they are handed out, a multiple of the batch; 0: none");
   v.boolean("cache", cache, "keep decoded pictures in memory");
   v.boolean("skip_unreadable", skip_unreadable, "go on without pictures that cannot be read");
 
   if (degraded_size != 0 && degraded_size < crop_size) {
-    throw UsageError(fmt::format("data.degraded_size: {} is smaller than data.crop_size, {}, which is cut out of it", degraded_size, crop_size));
+    throw UsageError(
+        fmt::format("data.degraded_size: {} is smaller than data.crop_size, {}, which is cut out of it", degraded_size, crop_size));
   }
   if (degrade_on == "device" && degraded_size > crop_size) {
     throw UsageError("data.degrade_on: the device degrades whole crops; data.degraded_size above data.crop_size needs \"workers\"");

@@ -34,7 +34,8 @@ struct TrainingLoader::State {
         handed_out(first_sample),
         claimed(first_sample) {
     if (first_sample % batch_size != 0) {
-      if (data.pair_pool > 0) throw UsageError("training.batch_size: a run with a pair pool goes on with the batch size that it began with");
+      if (data.pair_pool > 0)
+        throw UsageError("training.batch_size: a run with a pair pool goes on with the batch size that it began with");
       offset = first_sample;
     } else {
       for (int64_t batch = 0; batch < first_sample / batch_size; ++batch) pool.next();

@@ -26,7 +26,8 @@ std::vector<int64_t> PairPool::next() {
   // The first of a whole shuffle of the pool, exchanged for the new.
   RandomStream stream(stream_seed(seed_, "pair pool", {static_cast<uint64_t>(batches_)}));
   for (size_t i = 0; i < fresh.size() && !waiting_.empty(); ++i) {
-    std::swap(waiting_[i], waiting_[static_cast<size_t>(stream.integer(static_cast<int64_t>(i), static_cast<int64_t>(waiting_.size()) - 1))]);
+    std::swap(waiting_[i],
+              waiting_[static_cast<size_t>(stream.integer(static_cast<int64_t>(i), static_cast<int64_t>(waiting_.size()) - 1))]);
   }
   if (!waiting_.empty()) std::swap_ranges(fresh.begin(), fresh.end(), waiting_.begin());
   return fresh;

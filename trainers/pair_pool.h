@@ -4,8 +4,8 @@
 
 namespace lpnsr {
 
-// Real-ESRGAN's training pair pool, whose purpose is to mix samples of differently degraded batches: once `size` samples wait in it, each new
-// batch takes the places of one that is drawn from it. Here it holds the samples' numbers alone, for every sample that is drawn from
+// Real-ESRGAN's training pair pool, whose purpose is to mix samples of differently degraded batches: once `size` samples wait in it, each
+// new batch takes the places of one that is drawn from it. Here it holds the samples' numbers alone, for every sample that is drawn from
 // the pool is used once: the pool is nothing but an order.
 class PairPool {
  public:

@@ -115,8 +115,7 @@ int run_training(const Experiment& experiment, const TrainingRun& run) {
   if (training.sample_pictures > 0) {
     DataOptions shown = experiment.data;
     shown.pair_pool = 0;
-    sample_batch =
-        TrainingLoader(shown, experiment.degradation, stream_seed(seed, "sample pictures"), training.sample_pictures).next();
+    sample_batch = TrainingLoader(shown, experiment.degradation, stream_seed(seed, "sample pictures"), training.sample_pictures).next();
     degrade_on_device(*sample_batch);
   }
 

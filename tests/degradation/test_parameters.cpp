@@ -1,3 +1,5 @@
+#include <set>
+
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -28,6 +30,30 @@ TEST(Parameters, SameStreamSameDraws) {
   const auto first = to_json(draw_parameters({}, a));
   EXPECT_EQ(first, to_json(draw_parameters({}, b)));
   EXPECT_NE(first, to_json(draw_parameters({}, c)));
+}
+
+TEST(Parameters, ABatchSharesSizesAndKindsOnly) {
+  RandomStream stream(4);
+  std::set<double> sigmas;
+  std::set<bool> second_orders;
+  for (int i = 0; i < 20; ++i) {
+    const auto batch = draw_batch({}, 6, stream);
+    second_orders.insert(batch[0].second_order);
+    for (const auto& one : batch) {
+      for (const auto& [own, first] : {std::pair{&one.first, &batch[0].first}, {&one.second, &batch[0].second}}) {
+        EXPECT_EQ(own->resize_factor, first->resize_factor);
+        EXPECT_EQ(own->resize_mode, first->resize_mode);
+        EXPECT_EQ(own->noise, first->noise);
+        EXPECT_EQ(own->kernel.type == "none", first->kernel.type == "none");
+      }
+      EXPECT_EQ(one.second_order, batch[0].second_order);
+      EXPECT_EQ(one.final_resize_mode, batch[0].final_resize_mode);
+      EXPECT_EQ(one.final_sinc_before_jpeg, batch[0].final_sinc_before_jpeg);
+      sigmas.insert(one.first.jpeg_quality);
+    }
+  }
+  EXPECT_EQ(sigmas.size(), 120U);
+  EXPECT_EQ(second_orders.size(), 2U);
 }
 
 TEST(Parameters, FaultsAreNamed) {

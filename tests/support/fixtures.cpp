@@ -1,5 +1,6 @@
 #include "tests/support/fixtures.h"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -30,6 +31,17 @@ TemporaryFolder::TemporaryFolder() {
 TemporaryFolder::~TemporaryFolder() {
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
+}
+
+::testing::AssertionResult same_bytes(const std::filesystem::path& one, const std::filesystem::path& two) {
+  for (const auto& path : {one, two}) {
+    if (!std::filesystem::exists(path)) return ::testing::AssertionFailure() << path << " does not exist";
+  }
+  const std::string a = slurp(one), b = slurp(two);
+  if (a == b) return ::testing::AssertionSuccess();
+  const auto place = std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
+  return ::testing::AssertionFailure() << one << " (" << a.size() << " bytes) and " << two << " (" << b.size() << " bytes) part at byte "
+                                       << place;
 }
 
 void write_text(const std::filesystem::path& path, const std::string& text) {

@@ -22,6 +22,9 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
+// Of two files; a failure tells where they part.
+::testing::AssertionResult same_bytes(const std::filesystem::path& one, const std::filesystem::path& two);
+
 void write_text(const std::filesystem::path& path, const std::string& text);
 
 struct ProgramResult {

@@ -49,7 +49,7 @@ TEST_F(RestoreCommand, APictureIntoAFileOrAFolder) {
   EXPECT_EQ(result.out, "");
   EXPECT_EQ(read_image(path("b.png")).rgb.sizes(), (std::vector<int64_t>{3, 36, 52}));
   ASSERT_EQ(restore(path("in/a.png"), path("new") + "/", {"--suffix", "_x4"}).status, 0);
-  EXPECT_EQ(read_file(path("new/a_x4.png")), read_file(path("b.png")));
+  EXPECT_TRUE(same_bytes(path("new/a_x4.png"), path("b.png")));
   ASSERT_EQ(restore(path("in/a.png"), path("c.png"), {"--seed", "5"}).status, 0);
   EXPECT_NE(read_file(path("c.png")), read_file(path("b.png")));
 }
@@ -77,10 +77,22 @@ TEST_F(RestoreCommand, AReferenceOfAnotherSizeSparesTheOthers) {
   EXPECT_TRUE(std::filesystem::exists(path("out/more_LR4.png")));
 }
 
-TEST_F(RestoreCommand, ThreadsDoNotChangeTheBytes) {
+TEST_F(RestoreCommand, LoadersDoNotChangeTheBytes) {
+  for (const auto* name : {"b", "c", "d"}) write_rgb(path(std::string("in/") + name + ".png"), picture(name, 8, 8));
+  ASSERT_EQ(restore(path("in"), path("one"), {"--loaders", "1"}).status, 0);
+  ASSERT_EQ(restore(path("in"), path("three"), {"--loaders", "3"}).status, 0);
+  for (const auto* name : {"a.png", "b.png", "c.png", "d.png"}) {
+    EXPECT_TRUE(same_bytes(folder_ / "one" / name, folder_ / "three" / name));
+  }
+}
+
+// LibTorch chooses its kernels by the number of threads that compute, so the order of sums changes; the quantiser may then choose another
+// code for a latent that lies between two.
+TEST_F(RestoreCommand, ComputingThreadsChangeNoMoreThanRounding) {
   ASSERT_EQ(restore(path("in/a.png"), path("one.png"), {"--threads", "1"}).status, 0);
   ASSERT_EQ(restore(path("in/a.png"), path("two.png"), {"--threads", "2"}).status, 0);
-  EXPECT_EQ(read_file(path("one.png")), read_file(path("two.png")));
+  const auto difference = (read_image(path("one.png")).rgb - read_image(path("two.png")).rgb).abs();
+  EXPECT_LT(difference.gt(1.5 / 255).to(torch::kDouble).mean().item<double>(), 0.05);
 }
 
 TEST_F(RestoreCommand, GrayDepthAndTransparencyStay) {
@@ -118,7 +130,7 @@ TEST_F(RestoreCommand, NoiseSourcesAndMaps) {
     }
   }
   ASSERT_EQ(restore(path("in/a.png"), path("off.png"), {"--predictor-off", "4,3,2"}).status, 0);
-  EXPECT_EQ(read_file(path("off.png")), read_file(path("random.png")));
+  EXPECT_TRUE(same_bytes(path("off.png"), path("random.png")));
   EXPECT_NE(read_file(path("off.png")), read_file(path("predictor.png")));
   const auto missing = restore(path("in/a.png"), path("x.png"), {"--noise", "optimal"});
   EXPECT_EQ(missing.status, 2);

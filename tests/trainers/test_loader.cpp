@@ -70,6 +70,80 @@ TEST_F(Loader, AResumeGoesOnWhereItStopped) {
   EXPECT_TRUE(torch::equal(single[0].hr[0], whole[2].hr[1]));
 }
 
+TEST_F(Loader, ThePairPoolAltersTheOrderAlone) {
+  const auto plain = batches(12);
+  data.pair_pool = 6;
+  const auto mixed = batches(12);
+  for (size_t i = 0; i < 2; ++i) expect_same(mixed[i], plain[i]);  // while it fills
+  int elsewhere = 0;
+  for (size_t i = 2; i < mixed.size(); ++i) {
+    for (int64_t k = 0; k < 3; ++k) {
+      bool found = false;
+      for (size_t j = 0; j < i && !found; ++j) {
+        for (int64_t l = 0; l < 3 && !found; ++l) {
+          found = torch::equal(mixed[i].hr[k], plain[j].hr[l]) && torch::equal(mixed[i].lr[k], plain[j].lr[l]);
+        }
+      }
+      elsewhere += found ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(elsewhere, 30);
+  data.workers = 3;
+  const auto rest = batches(4, 8 * 3);
+  for (size_t i = 0; i < rest.size(); ++i) expect_same(rest[i], mixed[i + 8]);
+  EXPECT_THROW_MESSAGE(batches(1, 7), UsageError, HasSubstr("pair pool"));
+}
+
+TEST_F(Loader, DrawsOnceABatchWhereAsked) {
+  DegradationOptions degradation;
+  degradation.draws = "batch";
+  std::set<double> factors;
+  TrainingLoader loader(data, degradation, 99, 3);
+  for (int i = 0; i < 6; ++i) {
+    const Batch batch = loader.next();
+    for (const auto& p : batch.parameters) EXPECT_EQ(p.first.resize_factor, batch.parameters[0].first.resize_factor);
+    EXPECT_NE(batch.parameters[0].first.jpeg_quality, batch.parameters[1].first.jpeg_quality);
+    factors.insert(batch.parameters[0].first.resize_factor);
+  }
+  EXPECT_GE(factors.size(), 4U);
+}
+
+TEST_F(Loader, CutsThePairOutOfALargerOne) {
+  data.degraded_size = 48;
+  DegradationOptions clean;  // nothing but the last resize, so that the pair can be told to belong together
+  clean.first.blur_prob = clean.second_order_prob = clean.final_sinc_prob = 0.0;
+  clean.first.resize_prob = {0, 0, 1}, clean.first.gaussian_noise_prob = 1.0, clean.first.noise_range = {0, 0};
+  clean.jpeg = "none";
+  TrainingLoader loader(data, clean, 99, 3);
+  for (int i = 0; i < 4; ++i) {
+    const Batch batch = loader.next();
+    EXPECT_EQ(batch.hr.sizes(), (std::vector<int64_t>{3, 3, 32, 32}));
+    EXPECT_EQ(batch.lr.sizes(), (std::vector<int64_t>{3, 3, 8, 8}));
+    const auto shrunk = torch::adaptive_avg_pool2d(batch.hr, {8, 8});
+    for (int64_t k = 0; k < 3; ++k) {
+      if (batch.parameters[static_cast<size_t>(k)].final_resize_mode == "area") {
+        EXPECT_LE((batch.lr[k] - shrunk[k]).abs().max().item<double>(), 0.51 / 255 + 1e-6);
+      }
+    }
+  }
+  data.degraded_size = 16;
+  EXPECT_THROW_MESSAGE(read_config_text(fields_of(data), "", "test"), UsageError, HasSubstr("data.degraded_size"));
+}
+
+TEST_F(Loader, TheDeviceDegradesWhereAsked) {
+  data.degrade_on = "device";
+  auto got = batches(2);
+  const auto again = batches(2);
+  for (size_t i = 0; i < got.size(); ++i) {
+    EXPECT_FALSE(got[i].lr.defined());
+    Batch same = again[i];
+    degrade_on_device(got[i]);
+    degrade_on_device(same);
+    EXPECT_EQ(got[i].lr.sizes(), (std::vector<int64_t>{3, 3, 8, 8}));
+    expect_same(got[i], same);
+  }
+}
+
 TEST_F(Loader, EveryPictureOnceAnEpoch) {
   data.folders.clear();
   std::string list;
@@ -135,7 +209,9 @@ TEST_F(Loader, FindsPicturesByFolderAndList) {
 TEST(Crop, PadsRightAndBelowByReflection) {
   const Picture picture{2, 3, {0, 51, 102, 153, 204, 255, 0, 51, 102, 153, 204, 255, 0, 51, 102, 153, 204, 255}, {}};
   auto out = torch::empty({3, 5, 5});
-  crop_into(picture, {.size = 5}, out.data_ptr<float>());
+  CropParameters crop;
+  crop.size = crop.side = 5;
+  crop_into(picture, crop, out.data_ptr<float>());
   const std::vector<double> want = {0, .2, .4, .2, 0, .6, .8, 1, .8, .6, 0, .2, .4, .2, 0, .6, .8, 1, .8, .6, 0, .2, .4, .2, 0};
   EXPECT_TRUE(lpnsr::testing::close(out[2].flatten(), torch::tensor(want), 1e-6, 0));
 }
@@ -145,7 +221,7 @@ TEST(Crop, TurnsLikeRot90) {
   const Picture picture{6, 6, {}, {values.data_ptr<float>(), values.data_ptr<float>() + values.numel()}};
   for (int64_t turns = 0; turns < 4; ++turns) {
     auto out = torch::empty({3, 6, 6});
-    crop_into(picture, {.size = 6, .flip = true, .quarter_turns = turns}, out.data_ptr<float>());
+    crop_into(picture, {.size = 6, .side = 6, .flip = true, .quarter_turns = turns}, out.data_ptr<float>());
     EXPECT_TRUE(torch::equal(out, torch::rot90(values.flip(2), turns, {1, 2}))) << turns;
   }
 }
