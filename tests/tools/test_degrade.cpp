@@ -34,8 +34,8 @@ TEST_F(DegradeCommand, ParametersReplayToTheSameBytes) {
   const auto alone = run_program({"degrade", "-i", path("hr/a.png"), "-o", path("alone"), "--seed", "7"});
   ASSERT_EQ(alone.status, 0) << alone.err;
   for (const std::string name : {"a.png", "more/b.png", "parameters.jsonl"})
-    EXPECT_TRUE(same_bytes(folder / ("again/" + name), folder / ("lr/" + name)));
-  EXPECT_TRUE(same_bytes(folder / "alone/a.png", folder / "lr/a.png"));
+    EXPECT_TRUE(lpnsr::testing::same_bytes(folder / ("again/" + name), folder / ("lr/" + name)));
+  EXPECT_TRUE(lpnsr::testing::same_bytes(folder / "alone/a.png", folder / "lr/a.png"));
 }
 
 TEST_F(DegradeCommand, SeveralCopiesOnAnyNumberOfThreads) {
@@ -47,8 +47,8 @@ TEST_F(DegradeCommand, SeveralCopiesOnAnyNumberOfThreads) {
       run_program({"degrade", "-i", path("hr"), "-o", path("again"), "--count", "3", "--parameters", path("lr/parameters.jsonl")});
   ASSERT_EQ(again.status, 0) << again.err;
   for (const std::string name : {"a-1.png", "a-2.png", "a-3.png", "more/b-1.png", "more/b-3.png", "parameters.jsonl"}) {
-    EXPECT_TRUE(same_bytes(folder / ("many/" + name), folder / ("lr/" + name)));
-    EXPECT_TRUE(same_bytes(folder / ("again/" + name), folder / ("lr/" + name)));
+    EXPECT_TRUE(lpnsr::testing::same_bytes(folder / ("many/" + name), folder / ("lr/" + name)));
+    EXPECT_TRUE(lpnsr::testing::same_bytes(folder / ("again/" + name), folder / ("lr/" + name)));
   }
   EXPECT_NE(read_file(folder / "lr/a-1.png"), read_file(folder / "lr/a-2.png"));
   const auto missing =
