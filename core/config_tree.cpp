@@ -59,6 +59,25 @@ void overlay(ConfigNode& base, ConfigNode&& top) {
   }
 }
 
+// What `extends` names: a file or several, of which a later one's keys win.
+std::vector<std::filesystem::path> bases_of(const ConfigNode& extends, const std::filesystem::path& folder) {
+  const std::vector<ConfigNode> one{extends};
+  std::vector<std::filesystem::path> bases;
+  for (const ConfigNode& named : extends.kind == ConfigNode::Kind::list ? extends.list : one) {
+    const auto* name = std::get_if<std::string>(&named.value);
+    if (named.kind != ConfigNode::Kind::text || name->empty()) {
+      throw UsageError(fmt::format("{}: extends: must be the name of a TOML file or a list of them, got {}", extends.origin.text(),
+                                   toml_text(extends)));
+    }
+    bases.push_back((folder / *name).lexically_normal());
+    if (!std::filesystem::exists(bases.back())) {
+      throw UsageError(fmt::format("{}: extends: there is no file '{}'", extends.origin.text(), bases.back().string()));
+    }
+  }
+  return bases;
+}
+
+// `chain`: the files that are being read, each extended by the one before.
 ConfigNode load_chain(const std::filesystem::path& path, std::vector<std::filesystem::path>& chain) {
   const std::filesystem::path identity = std::filesystem::weakly_canonical(path);
   chain.push_back(identity);
@@ -73,22 +92,13 @@ ConfigNode load_chain(const std::filesystem::path& path, std::vector<std::filesy
   } catch (const Error& error) {
     throw UsageError(error.what());
   }
-  ConfigNode own = parse_config(text, path.string());
-  const auto extends = own.table.find("extends");
-  if (extends == own.table.end()) return own;
-  const ConfigNode named = extends->second;
-  own.table.erase(extends);
-  const auto* base_name = std::get_if<std::string>(&named.value);
-  if (named.kind != ConfigNode::Kind::text || base_name->empty()) {
-    throw UsageError(fmt::format("{}: extends: must be the name of a TOML file, got {}", named.origin.text(), toml_text(named)));
+  ConfigNode own = parse_config(text, path.string()), result;
+  if (auto extends = own.table.extract("extends")) {
+    for (const auto& base : bases_of(extends.mapped(), path.parent_path())) overlay(result, load_chain(base, chain));
   }
-  const std::filesystem::path base_path = (path.parent_path() / *base_name).lexically_normal();
-  if (!std::filesystem::exists(base_path)) {
-    throw UsageError(fmt::format("{}: extends: there is no file '{}'", named.origin.text(), base_path.string()));
-  }
-  ConfigNode base = load_chain(base_path, chain);
-  overlay(base, std::move(own));
-  return base;
+  overlay(result, std::move(own));
+  chain.pop_back();
+  return result;
 }
 
 std::string trimmed(std::string_view text) {

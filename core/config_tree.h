@@ -28,7 +28,7 @@ struct ConfigNode {
 
 // One TOML document; a syntax error is a UsageError with its line.
 ConfigNode parse_config(std::string_view toml, const std::string& origin);
-// The document with what it `extends` below it.
+// The document with what it `extends` (a file, or a list of which later ones win) below it.
 ConfigNode load_config(const std::filesystem::path& path);
 // A value as after a key's '='; throws UsageError.
 ConfigNode parse_config_value(std::string_view toml);

@@ -60,13 +60,15 @@ at::Tensor rounded(const at::Tensor& values, JpegRounding rounding) {
   return rounding == JpegRounding::hard ? nearest : nearest + (values - nearest).pow(3);
 }
 
-at::Tensor quantised(const at::Tensor& plane, const JpegTable& table, const at::Tensor& factor, JpegRounding rounding) {
-  const at::Tensor basis = cosine_basis(plane.options());
-  const at::Tensor steps = at::tensor(at::ArrayRef<float>(table), plane.options()).view({1, 1, 64}) * factor.view({-1, 1, 1});
-  const at::Tensor coefficients = at::matmul(blocks_of(plane) - 128.0, basis);
-  const at::Tensor restored = at::matmul(rounded(coefficients / steps, rounding) * steps, basis.t()) + 128.0;
-  return plane_of(restored, plane.size(2), plane.size(3));
+// [N,1,64]: what a sample's coefficients are multiples of. Quality 100 has steps of zero; steps far below a level's rounding do the same
+// without dividing by zero.
+at::Tensor steps_of(const JpegTable& table, const at::Tensor& quality) {
+  const at::Tensor factor = at::where(quality < 50.0, 50.0 / quality, 2.0 - quality / 50.0).clamp_min(1e-6);
+  return at::tensor(at::ArrayRef<float>(table), quality.options()).view({1, 1, 64}) * factor.view({-1, 1, 1});
 }
+
+// A side in whole units of 4:2:0.
+int64_t in_units(int64_t side) { return (side + 15) / 16 * 16; }
 
 }  // namespace
 
@@ -115,25 +117,33 @@ at::Tensor add_poisson_noise(const at::Tensor& pictures, const NoiseLevels& leve
   return (pictures + (gray * shared + (1 - gray) * own) * level).clamp(0.0, 1.0);
 }
 
-at::Tensor compress_differentiable(const at::Tensor& pictures, const at::Tensor& quality, JpegRounding rounding) {
-  constexpr int64_t kUnit = 16;
+JpegCoefficients quantised_coefficients(const at::Tensor& pictures, const at::Tensor& quality, JpegRounding rounding) {
   const int64_t height = pictures.size(2), width = pictures.size(3);
-  const int64_t below = (kUnit - height % kUnit) % kUnit, right = (kUnit - width % kUnit) % kUnit;
-  const at::Tensor rgb = at::constant_pad_nd(pictures, {0, right, 0, below}, 0.0) * 255.0;
+  const at::Tensor rgb = at::constant_pad_nd(pictures, {0, in_units(width) - width, 0, in_units(height) - height}, 0.0) * 255.0;
+  const at::Tensor basis = cosine_basis(pictures.options()), q = quality.to(pictures.options());
   const at::Tensor r = rgb.narrow(1, 0, 1), g = rgb.narrow(1, 1, 1), b = rgb.narrow(1, 2, 1);
-  const at::Tensor luma = 0.299 * r + 0.587 * g + 0.114 * b;
-  const at::Tensor blue = at::avg_pool2d(-0.168736 * r - 0.331264 * g + 0.5 * b + 128.0, {2, 2});
-  const at::Tensor red = at::avg_pool2d(0.5 * r - 0.418688 * g - 0.081312 * b + 128.0, {2, 2});
+  const auto coefficients = [&](const at::Tensor& plane, const JpegTable& table) {
+    return rounded(at::matmul(blocks_of(plane) - 128.0, basis) / steps_of(table, q), rounding);
+  };
+  const auto halved = [](const at::Tensor& chroma) { return at::avg_pool2d(chroma, {2, 2}); };
+  return {coefficients(0.299 * r + 0.587 * g + 0.114 * b, jpeg_luma_table()),
+          coefficients(halved(-0.168736 * r - 0.331264 * g + 0.5 * b + 128.0), jpeg_chroma_table()),
+          coefficients(halved(0.5 * r - 0.418688 * g - 0.081312 * b + 128.0), jpeg_chroma_table())};
+}
 
+at::Tensor compress_differentiable(const at::Tensor& pictures, const at::Tensor& quality, JpegRounding rounding) {
+  const auto [luma, blue, red] = quantised_coefficients(pictures, quality, rounding);
   const at::Tensor q = quality.to(pictures.options());
-  // Quality 100 has steps of zero; steps far below a level's rounding do the same without dividing by zero.
-  const at::Tensor factor = at::where(q < 50.0, 50.0 / q, 2.0 - q / 50.0).clamp_min(1e-6);
-  const auto enlarged = [](const at::Tensor& plane) { return plane.repeat_interleave(2, 2).repeat_interleave(2, 3) - 128.0; };
-  const at::Tensor y = quantised(luma, jpeg_luma_table(), factor, rounding);
-  const at::Tensor cb = enlarged(quantised(blue, jpeg_chroma_table(), factor, rounding));
-  const at::Tensor cr = enlarged(quantised(red, jpeg_chroma_table(), factor, rounding));
+  const int64_t height = in_units(pictures.size(2)), width = in_units(pictures.size(3));
+  const at::Tensor inverse = cosine_basis(pictures.options()).t();
+  const auto chroma = [&](const at::Tensor& coefficients) {
+    const at::Tensor plane = plane_of(at::matmul(coefficients * steps_of(jpeg_chroma_table(), q), inverse), height / 2, width / 2);
+    return plane.repeat_interleave(2, 2).repeat_interleave(2, 3);
+  };
+  const at::Tensor y = plane_of(at::matmul(luma * steps_of(jpeg_luma_table(), q), inverse) + 128.0, height, width);
+  const at::Tensor cb = chroma(blue), cr = chroma(red);
   const at::Tensor restored = at::cat({y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb}, 1);
-  return restored.narrow(2, 0, height).narrow(3, 0, width).clamp(0.0, 255.0).contiguous() / 255.0;
+  return restored.narrow(2, 0, pictures.size(2)).narrow(3, 0, pictures.size(3)).clamp(0.0, 255.0).contiguous() / 255.0;
 }
 
 }  // namespace lpnsr

@@ -27,6 +27,11 @@ at::Tensor add_gaussian_noise(const at::Tensor& pictures, const NoiseLevels& lev
 at::Tensor add_poisson_noise(const at::Tensor& pictures, const NoiseLevels& levels, const std::string& flavour, at::Generator generator);
 
 enum class JpegRounding { hard, soft };  // soft: round(v) + (v - round(v))^3, whose gradient is not zero
+// What a JPEG file of each picture would hold, in quantisation steps: [N, blocks row by row, 64], chroma of half the size.
+struct JpegCoefficients {
+  at::Tensor luma, blue, red;
+};
+JpegCoefficients quantised_coefficients(const at::Tensor& pictures, const at::Tensor& quality, JpegRounding rounding);
 // DiffJPEG of one quality a sample [N]; its gradient flows to the pictures.
 at::Tensor compress_differentiable(const at::Tensor& pictures, const at::Tensor& quality, JpegRounding rounding);
 

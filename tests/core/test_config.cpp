@@ -217,6 +217,20 @@ TEST(Config, ExtendsKeyByKey) {
   EXPECT_THAT(sample.chain.off, ElementsAre(3));
 }
 
+TEST(Config, ExtendsSeveralFilesOfWhichLaterOnesWin) {
+  const TemporaryFolder folder;
+  write_text(folder / "common.toml", "seed = 1\n");
+  write_text(folder / "one.toml", "extends = \"common.toml\"\nrate = 0.5\n[chain]\nkappa = 1.5\n");
+  write_text(folder / "two.toml", "extends = \"common.toml\"\nrate = 0.75\n[chain]\noff = [3]\n");
+  write_text(folder / "run.toml", "extends = [\"one.toml\", \"two.toml\"]\nseed = 4\n");
+  Sample sample;
+  read_config(fields_of(sample), folder / "run.toml");
+  EXPECT_EQ(sample.seed, 4);
+  EXPECT_EQ(sample.rate, 0.75);
+  EXPECT_EQ(sample.chain.kappa, 1.5);
+  EXPECT_THAT(sample.chain.off, ElementsAre(3));
+}
+
 TEST(Config, FaultsOfAnExtendedFileNameThatFile) {
   const TemporaryFolder folder;
   write_text(folder / "base.toml", "\nrate = -1\n");
@@ -238,7 +252,7 @@ TEST(Config, RefusesCirclesAndMissingFiles) {
   EXPECT_THROW_MESSAGE(read_config(fields, folder / "a.toml"), UsageError, HasSubstr("a.toml -> b.toml -> a.toml"));
   EXPECT_THROW_MESSAGE(read_config(fields, folder / "lost.toml"), UsageError,
                        AllOf(HasSubstr("lost.toml:2: extends"), HasSubstr("nowhere.toml")));
-  EXPECT_THROW_MESSAGE(read_config(fields, folder / "number.toml"), UsageError, HasSubstr("must be the name of a TOML file, got 3"));
+  EXPECT_THROW_MESSAGE(read_config(fields, folder / "number.toml"), UsageError, HasSubstr("must be the name of a TOML file or a list of them, got 3"));
   EXPECT_THROW_MESSAGE(read_config(fields, folder / "absent.toml"), UsageError, HasSubstr((folder / "absent.toml").string()));
   EXPECT_THROW_MESSAGE(read_config(fields, folder.path()), UsageError, HasSubstr("is a folder"));
   EXPECT_THROW_MESSAGE(read_config_text(fields, "extends = \"a.toml\"", "text"), UsageError, HasSubstr("only a file"));

@@ -157,6 +157,46 @@ TEST(ReferenceDegradation, PoissonNoiseOfGivenCounts) {
   }
 }
 
+// Noise [channels, n] of a picture of one level against its law: 5 standard errors of the mean and of the variance.
+void expect_law(const at::Tensor& noise, double deviation, double kurtosis, double correlation, const nlohmann::json& entry) {
+  const auto values = noise.to(torch::kDouble);
+  // Gray noise is one draw for all channels.
+  const auto n = static_cast<double>(correlation > 0.5 ? values.size(1) : values.numel());
+  EXPECT_LE(std::abs(values.mean().item<double>()), 5.0 * deviation / std::sqrt(n)) << entry;
+  EXPECT_LE(std::abs(values.square().mean().item<double>() / (deviation * deviation) - 1.0), 5.0 * std::sqrt((kurtosis - 1.0) / n)) << entry;
+  EXPECT_NEAR((values[0] * values[1]).mean().item<double>() / (deviation * deviation), correlation, 0.01) << entry;
+}
+
+TEST(ReferenceDegradation, NoiseHasThePublishedStatistics) {
+  LPNSR_REQUIRE_GOLDENS();
+  const auto reference = load_case("degradation/noise");
+  const int64_t side = 632;  // a little under the reference's 400,000 pixels
+  RandomStream stream(1);
+  RandomField field(1);
+  for (const auto& entry : reference.description.at("statistics")) {
+    const auto level = entry.at("level").get<int64_t>();
+    const bool gray = entry.at("gray").get<double>() != 0.0;
+    const int64_t channels = gray ? 1 : 3;
+    const double x = static_cast<double>(level) / 255.0, wanted = entry.at("expected_std");
+    const auto every_channel = [&](const Planes& drawn) { return tensor_of(drawn).expand({3, side, side}).reshape({3, -1}).to(torch::kDouble); };
+    if (entry.at("kind") == "gaussian") {
+      const double sigma = entry.at("sigma");
+      expect_law(every_channel(draw_normals(channels, side, side, field)) * (sigma / 255.0), wanted, 3.0, gray ? 1.0 : 0.0, entry);
+    } else if (entry.at("flavour") == "lpnsr") {
+      const double scale = entry.at("scale"), rate = 255.0 * scale * x;
+      Planes rates(3, side, side);
+      std::fill(rates.values.begin(), rates.values.end(), static_cast<float>(rate));
+      expect_law(every_channel(draw_counts(rates, stream)) / (255.0 * scale) - x, wanted, 3.0 + 1.0 / rate, 0.0, entry);
+    } else {
+      Photons photons{channels, side, side, Buffer<uint8_t>(static_cast<size_t>(channels * side * side)), entry.at("vals")};
+      std::fill(photons.levels.begin(), photons.levels.end(), static_cast<uint8_t>(level));
+      const double unit = static_cast<double>(photons.at_white), rate = unit * x;
+      const auto noise = (every_channel(draw_counts(photons, field)) / unit - x) * entry.at("scale").get<double>();
+      expect_law(noise, wanted, 3.0 + 1.0 / rate, gray ? 1.0 : 0.0, entry);
+    }
+  }
+}
+
 Picture picture_of(const at::Tensor& source) {
   const auto levels = (source * 255).round().to(torch::kByte).contiguous();
   return {source.size(1), source.size(2), {levels.data_ptr<uint8_t>(), levels.data_ptr<uint8_t>() + levels.numel()}, {}};

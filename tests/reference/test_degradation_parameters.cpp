@@ -3,10 +3,12 @@
 #include <functional>
 #include <set>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "degradation/parameters.h"
 #include "tests/support/reference.h"
+#include "trainers/experiment.h"
 
 namespace lpnsr {
 namespace {
@@ -145,14 +147,9 @@ std::set<std::string> misfits(const Draws& draws, const nlohmann::json& table) {
   return names;
 }
 
+// As its experiment file says.
 DegradationOptions options_of(const std::string& flavour) {
-  DegradationOptions options;
-  options.flavour = flavour;
-  if (flavour == "realesrgan") {  // its own configuration
-    options.second.blur_kernel_size = 21;
-    options.second_order_prob = 1.0;
-  }
-  return options;
+  return load_experiment(fmt::format("{}/experiments/degradation/{}.toml", LPNSR_SOURCE_DIR, flavour)).degradation;
 }
 
 TEST(ReferenceDegradationParameters, FollowTheLawsOfTheOfficialSamplers) {

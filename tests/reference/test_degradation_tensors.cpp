@@ -41,21 +41,51 @@ TEST(ReferenceDegradationTensors, Resize) {
   }
 }
 
+// The soft flavour and the gradient of a weighted sum of it.
+void expect_soft_jpeg(at::Tensor pictures, const at::Tensor& quality, const lpnsr::testing::ReferenceCase& reference, const std::string& name,
+                      const std::string& weights) {
+  pictures.requires_grad_(true);
+  const auto soft = compress_differentiable(pictures, quality, JpegRounding::soft);
+  EXPECT_TRUE(close(soft, reference.at(name + "_diff_out"), 2e-5, 0)) << name;
+  (soft * lpnsr::testing::synthetic_tensor("shared", weights, soft.sizes())).sum().backward();
+  EXPECT_TRUE(close(pictures.grad(), reference.at(name + "_diff_grad"), 2e-4, 1e-3)) << name;
+}
+
+void expect_hard_jpeg(const at::Tensor& got, const at::Tensor& want) {
+  EXPECT_TRUE(mostly_close(got, want, 2e-5, 0.98));
+  EXPECT_LE((got - want).abs().mean().item<double>(), 2e-4);
+}
+
 TEST(ReferenceDegradationTensors, DifferentiableJpegAndItsGradient) {
   LPNSR_REQUIRE_GOLDENS();
   const auto reference = load_case("degradation/diffjpeg");
   const auto& inputs = reference.description.at("inputs");
-  auto pictures = batch_of(inputs.at("batch"));
+  const auto pictures = batch_of(inputs.at("batch")), odd = golden_picture(inputs.at("odd")).unsqueeze(0);
   const auto quality = torch::tensor(inputs.at("batch_quality").get<std::vector<double>>());
-  const auto hard = compress_differentiable(pictures, quality, JpegRounding::hard);
-  EXPECT_TRUE(mostly_close(hard, reference.at("batch_hard_out"), 2e-5, 0.98));
-  EXPECT_LE((hard - reference.at("batch_hard_out")).abs().mean().item<double>(), 2e-4);
+  expect_hard_jpeg(compress_differentiable(pictures, quality, JpegRounding::hard), reference.at("batch_hard_out"));
+  for (const int q : {30, 50, 75, 95}) {
+    SCOPED_TRACE(q);
+    expect_hard_jpeg(compress_differentiable(odd, torch::tensor({1.0 * q}), JpegRounding::hard),
+                     reference.at("odd_hard_q" + std::to_string(q)));
+  }
+  expect_soft_jpeg(pictures, quality, reference, "batch", "diffjpeg_grad_weight");
+  expect_soft_jpeg(odd, torch::tensor({inputs.at("odd_quality_diff").get<double>()}), reference, "odd", "diffjpeg_grad_weight_odd");
+}
 
-  pictures.requires_grad_(true);
-  const auto soft = compress_differentiable(pictures, quality, JpegRounding::soft);
-  EXPECT_TRUE(close(soft, reference.at("batch_diff_out"), 2e-5, 0));
-  (soft * lpnsr::testing::synthetic_tensor("shared", "diffjpeg_grad_weight", soft.sizes())).sum().backward();
-  EXPECT_TRUE(close(pictures.grad(), reference.at("batch_diff_grad"), 2e-4, 1e-3));
+TEST(ReferenceDegradationTensors, QuantisedCoefficients) {
+  LPNSR_REQUIRE_GOLDENS();
+  const auto reference = load_case("degradation/diffjpeg");
+  const auto picture = golden_picture(reference.description.at("inputs").at("batch").at(0)).unsqueeze(0);
+  for (const int q : {30, 50}) {
+    const auto got = quantised_coefficients(picture, torch::tensor({1.0 * q}), JpegRounding::hard);
+    const std::string prefix = "coeff_q" + std::to_string(q);
+    for (const auto& [name, plane] : {std::pair{"_y", got.luma}, {"_cb", got.blue}, {"_cr", got.red}}) {
+      const auto want = reference.at(prefix + name).to(torch::kFloat);
+      const auto difference = (plane.view_as(want) - want).abs();
+      EXPECT_LE(difference.max().item<float>(), 1.0F) << prefix << name;
+      EXPECT_LE(difference.gt(0).to(torch::kDouble).mean().item<double>(), 1e-3) << prefix << name;
+    }
+  }
 }
 
 }  // namespace
