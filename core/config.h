@@ -52,8 +52,9 @@ FieldList fields_of(Options& options) {
   return [&options](FieldVisitor& visitor) { options.fields(visitor); };
 }
 
-// Reads `path` (and, before it, the file or files that it `extends`, relative to it, later ones winning), then applies `overrides` ("section.key=value", the value in TOML
-// syntax or a bare word). Throws UsageError that lists every fault with file, line, key and what would be right.
+// Reads `path` (and, before it, the file or files that it `extends`, relative to it, later ones winning), then applies `overrides`
+// ("section.key=value", the value in TOML syntax or a bare word). Throws UsageError that lists every fault with file, line, key and what
+// would be right.
 void read_config(const FieldList& fields, const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
 void read_config_text(const FieldList& fields, std::string_view toml, std::string_view origin,
                       const std::vector<std::string>& overrides = {});

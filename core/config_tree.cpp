@@ -66,8 +66,8 @@ std::vector<std::filesystem::path> bases_of(const ConfigNode& extends, const std
   for (const ConfigNode& named : extends.kind == ConfigNode::Kind::list ? extends.list : one) {
     const auto* name = std::get_if<std::string>(&named.value);
     if (named.kind != ConfigNode::Kind::text || name->empty()) {
-      throw UsageError(fmt::format("{}: extends: must be the name of a TOML file or a list of them, got {}", extends.origin.text(),
-                                   toml_text(extends)));
+      throw UsageError(
+          fmt::format("{}: extends: must be the name of a TOML file or a list of them, got {}", extends.origin.text(), toml_text(extends)));
     }
     bases.push_back((folder / *name).lexically_normal());
     if (!std::filesystem::exists(bases.back())) {

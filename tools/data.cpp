@@ -57,11 +57,11 @@ int run_data(const Arguments& arguments) {
     for (const auto& path : check.small) std::cout << "smaller than the crop, will be mirrored to fill it: " << path.string() << "\n";
     if (!check.unreadable.empty()) {
       std::cout << fmt::format("{} unreadable: training {}\n", check.unreadable.size(),
-                               experiment.data.skip_unreadable ? "skips them (data.skip_unreadable)"
-                                                               : "stops at the first; data.skip_unreadable=true goes on without them");
+                               experiment.data.skip_unreadable ? "goes on without them; data.skip_unreadable=false stops at the first"
+                                                               : "stops at the first (data.skip_unreadable=false)");
     }
   }
-  return check.unreadable.empty() || experiment.data.skip_unreadable ? 0 : 1;
+  return check.unreadable.empty() ? 0 : 1;
 }
 
 }  // namespace lpnsr

@@ -27,7 +27,7 @@ struct DataOptions {
   std::string degrade_on = "workers";  // workers | device
   int64_t pair_pool = 0;               // pairs that are mixed before they are handed out, a multiple of the batch; 0: none
   bool cache = false;                  // keep decoded pictures (8 bit) in memory
-  bool skip_unreadable = false;        // else a damaged picture ends the run with its name
+  bool skip_unreadable = true;         // a damaged picture is named and left out; false: it ends the run
   void fields(FieldVisitor& v);
 };
 

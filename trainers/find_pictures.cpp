@@ -80,7 +80,7 @@ void DataOptions::fields(FieldVisitor& v) {
            "where pictures are degraded: these threads, or the training device in batches");
   v.integer("pair_pool", pair_pool, {0, 1 << 20}, "pairs that are mixed before they are handed out, a multiple of the batch; 0: none");
   v.boolean("cache", cache, "keep decoded pictures in memory");
-  v.boolean("skip_unreadable", skip_unreadable, "go on without pictures that cannot be read");
+  v.boolean("skip_unreadable", skip_unreadable, "name pictures that cannot be read and go on without them; false: stop at the first");
 
   if (degraded_size != 0 && degraded_size < crop_size) {
     throw UsageError(

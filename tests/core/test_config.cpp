@@ -252,7 +252,8 @@ TEST(Config, RefusesCirclesAndMissingFiles) {
   EXPECT_THROW_MESSAGE(read_config(fields, folder / "a.toml"), UsageError, HasSubstr("a.toml -> b.toml -> a.toml"));
   EXPECT_THROW_MESSAGE(read_config(fields, folder / "lost.toml"), UsageError,
                        AllOf(HasSubstr("lost.toml:2: extends"), HasSubstr("nowhere.toml")));
-  EXPECT_THROW_MESSAGE(read_config(fields, folder / "number.toml"), UsageError, HasSubstr("must be the name of a TOML file or a list of them, got 3"));
+  EXPECT_THROW_MESSAGE(read_config(fields, folder / "number.toml"), UsageError,
+                       HasSubstr("must be the name of a TOML file or a list of them, got 3"));
   EXPECT_THROW_MESSAGE(read_config(fields, folder / "absent.toml"), UsageError, HasSubstr((folder / "absent.toml").string()));
   EXPECT_THROW_MESSAGE(read_config(fields, folder.path()), UsageError, HasSubstr("is a folder"));
   EXPECT_THROW_MESSAGE(read_config_text(fields, "extends = \"a.toml\"", "text"), UsageError, HasSubstr("only a file"));

@@ -163,7 +163,8 @@ void expect_law(const at::Tensor& noise, double deviation, double kurtosis, doub
   // Gray noise is one draw for all channels.
   const auto n = static_cast<double>(correlation > 0.5 ? values.size(1) : values.numel());
   EXPECT_LE(std::abs(values.mean().item<double>()), 5.0 * deviation / std::sqrt(n)) << entry;
-  EXPECT_LE(std::abs(values.square().mean().item<double>() / (deviation * deviation) - 1.0), 5.0 * std::sqrt((kurtosis - 1.0) / n)) << entry;
+  EXPECT_LE(std::abs(values.square().mean().item<double>() / (deviation * deviation) - 1.0), 5.0 * std::sqrt((kurtosis - 1.0) / n))
+      << entry;
   EXPECT_NEAR((values[0] * values[1]).mean().item<double>() / (deviation * deviation), correlation, 0.01) << entry;
 }
 
@@ -178,7 +179,9 @@ TEST(ReferenceDegradation, NoiseHasThePublishedStatistics) {
     const bool gray = entry.at("gray").get<double>() != 0.0;
     const int64_t channels = gray ? 1 : 3;
     const double x = static_cast<double>(level) / 255.0, wanted = entry.at("expected_std");
-    const auto every_channel = [&](const Planes& drawn) { return tensor_of(drawn).expand({3, side, side}).reshape({3, -1}).to(torch::kDouble); };
+    const auto every_channel = [&](const Planes& drawn) {
+      return tensor_of(drawn).expand({3, side, side}).reshape({3, -1}).to(torch::kDouble);
+    };
     if (entry.at("kind") == "gaussian") {
       const double sigma = entry.at("sigma");
       expect_law(every_channel(draw_normals(channels, side, side, field)) * (sigma / 255.0), wanted, 3.0, gray ? 1.0 : 0.0, entry);

@@ -42,8 +42,8 @@ TEST(ReferenceDegradationTensors, Resize) {
 }
 
 // The soft flavour and the gradient of a weighted sum of it.
-void expect_soft_jpeg(at::Tensor pictures, const at::Tensor& quality, const lpnsr::testing::ReferenceCase& reference, const std::string& name,
-                      const std::string& weights) {
+void expect_soft_jpeg(at::Tensor pictures, const at::Tensor& quality, const lpnsr::testing::ReferenceCase& reference,
+                      const std::string& name, const std::string& weights) {
   pictures.requires_grad_(true);
   const auto soft = compress_differentiable(pictures, quality, JpegRounding::soft);
   EXPECT_TRUE(close(soft, reference.at(name + "_diff_out"), 2e-5, 0)) << name;

@@ -30,6 +30,7 @@ void write_text(const std::filesystem::path& path, const std::string& text);
 struct ProgramResult {
   int status = -1;
   std::string out, err;
+  double peak_mebibytes = 0.0;  // of resident memory
 };
 // Runs the built program ($LPNSR_PROGRAM) with a time limit.
 ProgramResult run_program(const std::vector<std::string>& arguments, int timeout_seconds = 120);

@@ -22,8 +22,8 @@ TEST(ExperimentFiles, AllLoad) {
 
 TEST(ExperimentFiles, ARunTakesItsDegradationFromAnother) {
   const lpnsr::testing::TemporaryFolder folder;
-  lpnsr::testing::write_text(folder / "run.toml", fmt::format("extends = [\"{0}/lpnsr.toml\", \"{0}/degradation/realesrgan.toml\"]\n",
-                                                             experiments.string()));
+  lpnsr::testing::write_text(folder / "run.toml",
+                             fmt::format("extends = [\"{0}/lpnsr.toml\", \"{0}/degradation/realesrgan.toml\"]\n", experiments.string()));
   const auto run = load_experiment(folder / "run.toml", {});
   EXPECT_EQ(run.degradation.flavour, "realesrgan");
   EXPECT_EQ(run.data.degraded_size, 400);

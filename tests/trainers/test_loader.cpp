@@ -164,9 +164,12 @@ TEST_F(Loader, EveryPictureOnceAnEpoch) {
 
 TEST_F(Loader, UnreadablePicturesAreNamedOrSkipped) {
   write_text(folder / "broken.png", "not a picture");
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(batches(3).size(), 3U);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), AllOf(HasSubstr("skipped"), HasSubstr("broken.png")));
+  data.skip_unreadable = false;
   EXPECT_THROW_MESSAGE(batches(3), DataError, AllOf(HasSubstr("broken.png"), HasSubstr("is not an image")));
   data.skip_unreadable = true;
-  EXPECT_EQ(batches(3).size(), 3U);
   data.folders = {(folder / "broken.png").string()};
   EXPECT_THROW_MESSAGE(batches(1), DataError, HasSubstr("none of the training pictures"));
 }
