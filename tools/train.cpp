@@ -1,37 +1,88 @@
 // lpnsr train: what the experiment file names, in a run folder.
 #include <filesystem>
 
+#include <fmt/format.h>
+
 #include "core/device.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "diffusion/system.h"
+#include "eval/metrics.h"
 #include "eval/run_report.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
+#include "tools/launch.h"
 #include "trainers/training_loop.h"
 
 namespace lpnsr {
 
+namespace {
+
+// The arguments without --processes, for the processes themselves.
+Arguments without_processes(const Arguments& arguments) {
+  Arguments kept{"train"};
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--processes") {
+      ++i;
+    } else if (!arguments[i].starts_with("--processes=")) {
+      kept.push_back(arguments[i]);
+    }
+  }
+  return kept;
+}
+
+Placement place(const std::string& device, int64_t patience) {
+  const RankSettings settings = rank_settings_from_environment();
+  Placement placement;
+  placement.device = parse_device(device == "cuda" && settings.count > 1 ? fmt::format("cuda:{}", settings.local_rank) : device);
+  placement.ranks = Ranks(settings, placement.device, std::chrono::seconds(patience));
+  if (settings.rank > 0) set_log_level(LogLevel::warning);
+  return placement;
+}
+
+Score score_by(const std::vector<std::string>& names, const std::filesystem::path& weights) {
+  MetricOptions options;
+  options.weights = weights;
+  return [metrics = make_metrics(names, options)](const at::Tensor& restored, const at::Tensor& truth) {
+    Metrics scores;
+    for (const auto& metric : metrics) scores[metric.name] = metric.score(restored, truth);
+    return scores;
+  };
+}
+
+}  // namespace
+
 int run_train(const Arguments& arguments) {
-  CommandLine line("train", "trains what the experiment names: noise_predictor, denoiser or autoencoder",
-                   "lpnsr train experiments/lpnsr.toml --weights-dir weights --output runs/lpnsr");
+  CommandLine line("train", "Trains what the experiment names: noise_predictor, denoiser or autoencoder.",
+                   "lpnsr train experiments/lpnsr.toml --weights-dir weights --output runs/lpnsr\n"
+                   "  lpnsr train experiments/lpnsr.toml --processes 8 --device cuda --precision bf16\n"
+                   "  torchrun --nproc-per-node 8 --no-python lpnsr train experiments/lpnsr.toml --device cuda");
   CommonOptions common;
   TrainingRun run;
   std::string experiment_file, output;
+  int64_t processes = 1;
   namespace po = boost::program_options;
   line.add()("experiment", po::value(&experiment_file)->required(), "experiment file (TOML)")(
       "output,o", po::value(&output), "run folder; default: runs/ and the experiment's name")(
-      "resume", po::value(&run.resume), "auto: from the newest checkpoint of the run folder, if there is one; or a checkpoint's path");
-  add_common_options(line, common, {"weights-dir", "set", "threads"});
+      "resume", po::value(&run.resume), "auto: from the newest checkpoint of the run folder, if there is one; or a checkpoint's path")(
+      "processes", po::value(&processes)->default_value(1)->value_name("N"),
+      "processes on this machine that share each batch; torchrun and Slurm start them themselves");
+  add_common_options(line, common, {"weights-dir", "set", "device", "precision", "threads"});
   line.positional("experiment", 1);
   if (!line.parse(arguments)) return 0;
+  if (processes < 1 || processes > 1024) throw UsageError(fmt::format("--processes {}: 1 to 1024 expected", processes));
+  if (line.has("precision")) common.set.push_back("training.precision=" + common.precision);
+  const Experiment experiment = load_experiment(experiment_file, common.set);
+  if (processes > 1) return launch(processes, without_processes(arguments));
   set_threads(common.threads);
 
-  const Experiment experiment = load_experiment(experiment_file, common.set);
   run.output =
       output.empty() ? std::filesystem::path("runs") / std::filesystem::path(experiment_file).stem() : std::filesystem::path(output);
   run.weights = weights_folder(common.weights_dir);
+  run.placement = place(common.device, experiment.training.patience);
+  if (!experiment.validation.folders.empty()) run.score = score_by(experiment.validation.metrics, run.weights);
   const int signal = run_training(experiment, run);
-  write_run_report(run.output);
+  if (run.placement.ranks.first()) write_run_report(run.output);
   return signal == 0 ? 0 : 128 + signal;
 }
 

@@ -1,73 +1,85 @@
 #include "trainers/autoencoder_trainer.h"
 
-#include "core/image.h"
+#include "core/device.h"
 #include "core/random.h"
 #include "losses/l1.h"
 
 namespace lpnsr {
 
-AutoencoderTrainer::AutoencoderTrainer(const Experiment& experiment, Autoencoder autoencoder, PerceptualLoss lpips)
+AutoencoderTrainer::AutoencoderTrainer(const Experiment& experiment, Autoencoder autoencoder, PerceptualLoss lpips,
+                                       const Placement& placement)
     : experiment_(experiment),
+      device_(placement.device),
+      precision_(parse_precision(experiment.training.precision)),
+      ranks_(placement.ranks),
       autoencoder_(std::move(autoencoder)),
       lpips_(std::move(lpips)),
       code_uses_(torch::zeros({experiment.system.autoencoder.n_embed}, torch::kInt64)),
       latent_mean_(torch::zeros({experiment.system.autoencoder.embed_dim})),
       latent_variance_(torch::ones({experiment.system.autoencoder.embed_dim})) {
-  trained_ = std::make_unique<TrainedNetwork>(autoencoder_.ptr(), experiment.optimizer, experiment.optimizer.ema_rate);
+  trained_ = std::make_unique<TrainedNetwork>(autoencoder_.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
   if (experiment.losses.gan > 0) {
-    adversary_ =
-        std::make_unique<Adversary>(experiment, stream_seed(static_cast<uint64_t>(experiment.seed), "discriminator's initial weights"));
+    adversary_ = std::make_unique<Adversary>(
+        experiment, stream_seed(static_cast<uint64_t>(experiment.seed), "discriminator's initial weights"), placement);
   }
 }
 
-Metrics AutoencoderTrainer::step(const Batch& batch, const StepPosition& position) {
+std::vector<TrainingMethod::Due> AutoencoderTrainer::due(const StepPosition& position) {
+  std::vector<Due> networks{{trained_.get(), position.learning_rate, "grad_norm"}};
+  // Both sides move at each iteration, as VQGAN is trained.
+  if (adversary_ && adversary_->playing(position)) networks.push_back(adversary_->due());
+  return networks;
+}
+
+void AutoencoderTrainer::accumulate(const Part& part, const StepPosition& position, Scalars& scalars) {
   const LossOptions& weights = experiment_.losses;
   const bool adversarial = adversary_ && adversary_->playing(position);
-  const at::Tensor hr = batch.hr * 2 - 1;
+  const at::Tensor hr = part.batch.hr * 2 - 1;
 
   const int64_t unquantised = experiment_.training.quantise_after;
   const bool quantises = quantises_ = position.iteration >= unquantised;
-  if (unquantised > 0 && position.iteration == unquantised) begin_quantisation(hr, static_cast<uint64_t>(position.iteration));
+  if (unquantised > 0 && position.iteration == unquantised && part.number == 0) {
+    begin_quantisation(hr, static_cast<uint64_t>(position.iteration));
+  }
+  const AutocastScope autocast(device_, precision_);
   const at::Tensor latent = autoencoder_->encode(hr);
   Quantised quantised;
   if (quantises) {
     quantised = autoencoder_->quantise(latent);
+    code_uses_.add_(torch::bincount(quantised.indices.flatten().to(torch::kCPU), {}, code_uses_.size(0)));
+    latent_ = latent.detach();
   } else {
     observe(latent.detach());
   }
   const at::Tensor image = autoencoder_->decode_not_quantised(quantises ? quantised.latent : latent);
-  const at::Tensor l1 = lpnsr::l1_loss(image / 2 + 0.5, batch.hr);
+  const at::Tensor l1 = lpnsr::l1_loss(image / 2 + 0.5, part.batch.hr);
   at::Tensor total = weights.l1 * l1;
-  Metrics metrics{{"l1", l1.item<double>()}};
+  scalars.add("l1", l1);
   if (quantises) {
     total = total + weights.codebook * quantised.commitment_loss;
-    metrics["codebook"] = quantised.commitment_loss.item<double>();
+    scalars.add("codebook", quantised.commitment_loss);
   }
   if (lpips_.active()) {
     const at::Tensor lpips = lpips_.mean(image, hr);
     total = total + weights.lpips * lpips;
-    metrics["lpips"] = lpips.item<double>();
+    scalars.add("lpips", lpips);
   }
   if (adversarial) {
     const at::Tensor gan = adversary_->generator_term(image / 2 + 0.5);
     total = total + weights.gan * gan;
-    metrics["g_loss"] = gan.item<double>();
+    scalars.add("g_loss", gan);
   }
-  metrics["total"] = total.item<double>();
-  trained_->zero_grad();
-  total.backward();
-  metrics["grad_norm"] = trained_->update(position.learning_rate);
-  // Both sides move at each iteration, as VQGAN is trained.
-  if (adversarial) adversary_->update(batch.hr, image / 2 + 0.5, metrics);
+  scalars.add("total", total);
+  trained_->backward(total, part.of_many, part.last());
+  if (adversarial) adversary_->accumulate(part.batch.hr, image / 2 + 0.5, part, scalars);
+}
 
-  if (!quantises) return metrics;
-  code_uses_.add_(torch::bincount(quantised.indices.flatten().to(torch::kCPU), {}, code_uses_.size(0)));
+void AutoencoderTrainer::updated(const StepPosition& position, Metrics& metrics) {
   const int64_t every = experiment_.training.restart_codes_every;
-  if (every > 0 && (position.iteration + 1) % every == 0) {
-    metrics["codes_used"] = static_cast<double>((code_uses_ > 0).sum().item<int64_t>());
-    restart_unused_codes(latent.detach(), static_cast<uint64_t>(position.iteration));
-  }
-  return metrics;
+  if (!quantises_ || every == 0 || (position.iteration + 1) % every != 0) return;
+  ranks_.sum(code_uses_);
+  metrics["codes_used"] = static_cast<double>((code_uses_ > 0).sum().item<int64_t>());
+  restart_unused_codes(latent_, static_cast<uint64_t>(position.iteration));
 }
 
 void AutoencoderTrainer::observe(const at::Tensor& latent) {
@@ -78,6 +90,10 @@ void AutoencoderTrainer::observe(const at::Tensor& latent) {
 
 void AutoencoderTrainer::begin_quantisation(const at::Tensor& image, uint64_t iteration) {
   const torch::NoGradGuard no_grad;
+  for (const at::Tensor& average : {latent_mean_, latent_variance_}) {
+    ranks_.sum(average);
+    average.div_(ranks_.count());
+  }
   auto parameters = autoencoder_->named_parameters();
   const at::Tensor mean = latent_mean_.to(image.device()), deviation = latent_variance_.sqrt().clamp_min(1e-6).to(image.device());
   // z' = (z - mean) / deviation before the codes, z = deviation z' + mean behind them.
@@ -99,7 +115,8 @@ void AutoencoderTrainer::restart_unused_codes(const at::Tensor& latent, uint64_t
   const at::Tensor candidates = latent.permute({0, 2, 3, 1}).reshape({-1, codes.size(1)});
   at::Generator generator = make_generator(stream_seed(static_cast<uint64_t>(experiment_.seed), "code restarts", {iteration}));
   const at::Tensor chosen = torch::randint(candidates.size(0), {unused.numel()}, generator, torch::kInt64).to(codes.device());
-  codes.index_copy_(0, unused.to(codes.device()), candidates.index_select(0, chosen));
+  codes.index_copy_(0, unused.to(codes.device()), candidates.index_select(0, chosen).to(codes.scalar_type()));
+  ranks_.copy_from_first(codes);
 }
 
 StateDict AutoencoderTrainer::save() const {
@@ -121,14 +138,10 @@ void AutoencoderTrainer::load(const StateDict& saved, const std::string& origin)
   if (adversary_) adversary_->load(saved.below("discriminator/"), origin);
 }
 
-at::Tensor AutoencoderTrainer::sample(const Batch& batch) {
+at::Tensor AutoencoderTrainer::restored(const Batch& batch) {
   const torch::NoGradGuard no_grad;
   const at::Tensor latent = autoencoder_->encode(batch.hr * 2 - 1);
-  const at::Tensor decoded =
-      ((quantises_ ? autoencoder_->decode(latent) : autoencoder_->decode_not_quantised(latent)) / 2 + 0.5).clamp(0, 1);
-  std::vector<at::Tensor> cells;
-  for (int64_t i = 0; i < batch.hr.size(0); ++i) cells.insert(cells.end(), {decoded[i], batch.hr[i]});
-  return image_grid(cells, 2);
+  return ((quantises_ ? autoencoder_->decode(latent) : autoencoder_->decode_not_quantised(latent)) / 2 + 0.5).clamp(0, 1);
 }
 
 }  // namespace lpnsr

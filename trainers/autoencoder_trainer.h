@@ -12,14 +12,17 @@ namespace lpnsr {
 
 class AutoencoderTrainer : public TrainingMethod {
  public:
-  AutoencoderTrainer(const Experiment& experiment, Autoencoder autoencoder, PerceptualLoss lpips);
+  AutoencoderTrainer(const Experiment& experiment, Autoencoder autoencoder, PerceptualLoss lpips, const Placement& placement = {});
 
-  Metrics step(const Batch& batch, const StepPosition& position) override;
+  std::vector<Due> due(const StepPosition& position) override;
+  void accumulate(const Part& part, const StepPosition& position, Scalars& scalars) override;
+  void updated(const StepPosition& position, Metrics& metrics) override;
   StateDict save() const override;
   void load(const StateDict& saved, const std::string& origin) override;
   StateDict weights() const override { return trained_->average(); }
   std::string weights_name() const override { return "autoencoder.safetensors"; }
-  at::Tensor sample(const Batch& batch) override;
+  at::Tensor restored(const Batch& batch) override;
+  AverageScope averaged() override { return AverageScope(*trained_); }
 
  private:
   // Running averages of the latents' mean and of their variance within a picture, of each channel.
@@ -27,16 +30,21 @@ class AutoencoderTrainer : public TrainingMethod {
   // From here on the latents are quantised: each channel is brought to mean 0 and deviation 1 within a picture (what the decoder computes
   // stays the same, and the chain's noise, kappa sqrt(eta), has the scale of the structure that it hides), and the codes move onto latents.
   void begin_quantisation(const at::Tensor& image, uint64_t iteration);
-  // Codes that no latent chose since the last restart move onto random latents of this batch, or the codebook collapses at small sizes.
+  // Codes that no latent of any rank chose since the last restart move onto random latents of this batch (rank 0's), or the codebook
+  // collapses at small sizes.
   void restart_unused_codes(const at::Tensor& latent, uint64_t iteration);
 
   Experiment experiment_;
+  c10::Device device_;
+  c10::ScalarType precision_;
+  Ranks ranks_;
   Autoencoder autoencoder_;
   PerceptualLoss lpips_;
   std::unique_ptr<Adversary> adversary_;
   std::unique_ptr<TrainedNetwork> trained_;
   at::Tensor code_uses_;                      // int64 [n_embed] since the last restart
   at::Tensor latent_mean_, latent_variance_;  // [embed_dim], while nothing is quantised
+  at::Tensor latent_;                         // of the last part
   bool quantises_ = true;                     // since the last step
 };
 

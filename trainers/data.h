@@ -38,6 +38,7 @@ struct Batch {
   at::Tensor hr;  // [N,3,crop,crop] in [0,1]
   at::Tensor lr;  // [N,3,crop/scale,crop/scale] in [0,1]; undefined until degrade_on_device where data.degrade_on = "device"
   std::vector<DegradationParameters> parameters = {};  // what was drawn for it
+  std::vector<std::string> names = {};                 // of its pictures
 };
 
 // Fills `lr` on the device of `hr` where the workers did not.
@@ -45,14 +46,22 @@ void degrade_on_device(Batch& batch);
 
 // Sample number p (counted from the start of training) is picture shuffle(epoch)[p mod n], cropped, turned and degraded by draws of the
 // stream (seed, "sample", p) alone (and of (seed, "batch", p / batch) with degradation.draws = "batch"); a pair pool alters nothing but the
-// order. So the position is the loader's whole state.
+// order. So the position is the loader's whole state. Of each batch a rank gets the places that are its own: neither the number of ranks
+// nor that of workers changes what is in a batch.
 class TrainingLoader {
  public:
+  struct Share {
+    int64_t rank = 0, ranks = 1;
+  };
+  // `batch_size`: of all ranks together, a multiple of their number.
+  TrainingLoader(const DataOptions& data, const DegradationOptions& degradation, uint64_t seed, int64_t batch_size, int64_t first_sample,
+                 Share share);
   TrainingLoader(const DataOptions& data, const DegradationOptions& degradation, uint64_t seed, int64_t batch_size,
-                 int64_t first_sample = 0);
+                 int64_t first_sample = 0)
+      : TrainingLoader(data, degradation, seed, batch_size, first_sample, Share{}) {}
   ~TrainingLoader();
-  Batch next();              // throws what a worker threw
-  int64_t position() const;  // samples handed out, counted from the start of training
+  Batch next();              // of this rank; throws what a worker threw
+  int64_t position() const;  // samples handed out to all ranks, counted from the start of training
   int64_t pictures() const;
 
  private:

@@ -2,22 +2,25 @@
 
 #include <fmt/format.h>
 
-#include "core/image.h"
+#include "core/device.h"
 #include "core/random.h"
 #include "core/resize.h"
 #include "diffusion/sampler.h"
 
 namespace lpnsr {
 
-DenoiserTrainer::DenoiserTrainer(const Experiment& experiment, SwinUNet denoiser, Autoencoder autoencoder, PerceptualLoss lpips)
+DenoiserTrainer::DenoiserTrainer(const Experiment& experiment, SwinUNet denoiser, Autoencoder autoencoder, PerceptualLoss lpips,
+                                 const Placement& placement)
     : experiment_(experiment),
+      device_(placement.device),
+      precision_(parse_precision(experiment.training.precision)),
       process_(make_schedule(experiment.system.schedule)),
       denoiser_(std::move(denoiser)),
       autoencoder_(std::move(autoencoder)),
       lpips_(std::move(lpips)) {
   for (auto& parameter : autoencoder_->parameters()) parameter.requires_grad_(false);
   denoiser_->set_checkpointing(experiment.training.recompute_activations);
-  trained_ = std::make_unique<TrainedNetwork>(denoiser_.ptr(), experiment.optimizer, experiment.optimizer.ema_rate);
+  trained_ = std::make_unique<TrainedNetwork>(denoiser_.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
 }
 
 DenoiserTrainer::Losses DenoiserTrainer::losses(const Batch& batch, const at::Tensor& t, const at::Tensor& noise) {
@@ -30,7 +33,8 @@ DenoiserTrainer::Losses DenoiserTrainer::losses(const Batch& batch, const at::Te
     const at::Tensor z_y = autoencoder_->encode(resize_bicubic(lq, hr.size(2), hr.size(3)));
     result.z_t = process_.q_sample(z_hr, z_y, t, noise);
   }
-  const at::Tensor timesteps = torch::tensor(process_.schedule().timestep).index_select(0, t);
+  const AutocastScope autocast(device_, precision_);
+  const at::Tensor timesteps = torch::tensor(process_.schedule().timestep).to(t.device()).index_select(0, t);
   result.x0 = denoiser_->forward(process_.scale_input(result.z_t, t), timesteps, lq);
   result.mse = (result.x0 - z_hr).square().mean({1, 2, 3});
   result.total = experiment_.losses.mse * result.mse;
@@ -42,44 +46,40 @@ DenoiserTrainer::Losses DenoiserTrainer::losses(const Batch& batch, const at::Te
   return result;
 }
 
-Metrics DenoiserTrainer::step(const Batch& batch, const StepPosition& position) {
-  const int64_t count = batch.hr.size(0);
+void DenoiserTrainer::accumulate(const Part& part, const StepPosition& position, Scalars& scalars) {
+  const Batch& batch = part.batch;
   const auto seed = static_cast<uint64_t>(experiment_.seed), iteration = static_cast<uint64_t>(position.iteration);
   at::Generator generator = make_generator(stream_seed(seed, "training noise", {iteration}));
-  const at::Tensor t = torch::randint(process_.steps(), {count}, generator, torch::kInt64);
+  const int64_t count = batch.hr.size(0);
+  const at::Tensor t = torch::randint(process_.steps(), {part.total}, generator, torch::kInt64).narrow(0, part.first, count).to(device_);
   const int64_t scale = experiment_.system.autoencoder.scale();
   const at::Tensor noise =
-      torch::randn({count, experiment_.system.denoiser.in_channels, batch.hr.size(2) / scale, batch.hr.size(3) / scale}, generator);
+      normals_for(part, generator)({count, experiment_.system.denoiser.in_channels, batch.hr.size(2) / scale, batch.hr.size(3) / scale});
   const Losses all = losses(batch, t, noise);
   const at::Tensor total = all.total.mean();
-  trained_->zero_grad();
-  total.backward();
-  const at::Tensor mse = all.mse.detach().cpu();  // fetched from the device once
-  Metrics metrics{{"total", total.item<double>()}, {"mse", mse.mean().item<double>()}};
+  scalars.add("total", total);
+  scalars.add("mse", all.mse.mean());
   // Per step t = 1..T, where the batch holds it: the steps differ by orders of magnitude, which the mean hides.
   for (int64_t step = 0; step < process_.steps(); ++step) {
-    const at::Tensor of_step = mse.masked_select(t == step);
-    if (of_step.numel() > 0) metrics[fmt::format("mse_t{}", step + 1)] = of_step.mean().item<double>();
+    const at::Tensor of_step = (t == step).to(all.mse.scalar_type());
+    scalars.add(fmt::format("mse_t{}", step + 1), (all.mse * of_step).sum(), of_step.sum());
   }
-  if (all.lpips.defined()) metrics["lpips"] = all.lpips.mean().item<double>();
-  metrics["grad_norm"] = trained_->update(position.learning_rate);
-  return metrics;
+  if (all.lpips.defined()) scalars.add("lpips", all.lpips.mean());
+  trained_->backward(total, part.of_many, part.last());
 }
 
-at::Tensor DenoiserTrainer::sample(const Batch& batch) {
+at::Tensor DenoiserTrainer::restored(const Batch& batch) {
   const torch::NoGradGuard no_grad;
   const at::Tensor lq = batch.lr * 2 - 1;
   const at::Tensor bicubic = resize_bicubic(lq, batch.hr.size(2), batch.hr.size(3));
   const at::Tensor z_y = autoencoder_->encode(bicubic);
-  at::Generator generator = make_generator(stream_seed(static_cast<uint64_t>(experiment_.seed), "sample noise"));
+  const Part whole{batch, 0, batch.hr.size(0)};
+  const auto seed = stream_seed(static_cast<uint64_t>(experiment_.seed), "sample noise");
   SamplerOptions options;
   options.noise = "random";
   const Sampler sampler(process_, denoiser_, NoisePredictor(nullptr), options);
-  const at::Tensor x0 = sampler.sample({lq, z_y, {}}, [&](at::IntArrayRef shape) { return torch::randn(shape, generator); });
-  const at::Tensor restored = (autoencoder_->decode(x0) / 2 + 0.5).clamp(0, 1);
-  std::vector<at::Tensor> cells;
-  for (int64_t i = 0; i < batch.hr.size(0); ++i) cells.insert(cells.end(), {(bicubic[i] / 2 + 0.5).clamp(0, 1), restored[i], batch.hr[i]});
-  return image_grid(cells, 3);
+  const at::Tensor x0 = sampler.sample({lq, z_y, {}}, normals_for(whole, make_generator(seed)));
+  return (autoencoder_->decode(x0).to(torch::kFloat) / 2 + 0.5).clamp(0, 1);
 }
 
 }  // namespace lpnsr

@@ -13,7 +13,8 @@ namespace lpnsr {
 
 class DenoiserTrainer : public TrainingMethod {
  public:
-  DenoiserTrainer(const Experiment& experiment, SwinUNet denoiser, Autoencoder autoencoder, PerceptualLoss lpips);
+  DenoiserTrainer(const Experiment& experiment, SwinUNet denoiser, Autoencoder autoencoder, PerceptualLoss lpips,
+                  const Placement& placement = {});
 
   // Losses of each picture for given indices t [N] and noise; mean over the batch is the step's loss.
   struct Losses {
@@ -21,15 +22,19 @@ class DenoiserTrainer : public TrainingMethod {
   };
   Losses losses(const Batch& batch, const at::Tensor& t, const at::Tensor& noise);
 
-  Metrics step(const Batch& batch, const StepPosition& position) override;
+  std::vector<Due> due(const StepPosition& position) override { return {{trained_.get(), position.learning_rate, "grad_norm"}}; }
+  void accumulate(const Part& part, const StepPosition& position, Scalars& scalars) override;
   StateDict save() const override { return trained_->save().with_prefix("denoiser/"); }
   void load(const StateDict& saved, const std::string& origin) override { trained_->load(saved.below("denoiser/"), origin); }
   StateDict weights() const override { return trained_->average(); }
   std::string weights_name() const override { return "denoiser.safetensors"; }
-  at::Tensor sample(const Batch& batch) override;
+  at::Tensor restored(const Batch& batch) override;
+  AverageScope averaged() override { return AverageScope(*trained_); }
 
  private:
   Experiment experiment_;
+  c10::Device device_;
+  c10::ScalarType precision_;
   ResidualShift process_;
   SwinUNet denoiser_;
   Autoencoder autoencoder_;

@@ -38,6 +38,11 @@ void TrainingOptions::fields(FieldVisitor& v) {
   v.integer("epoch_length", epoch_length, non_negative, "iterations an epoch; 0: pictures / batch_size");
   v.text("initial_weights", initial_weights, "weights of the trained network to start from; empty: from scratch");
   v.boolean("recompute_activations", recompute_activations, "recompute activations in the backward pass: less memory, more time");
+  v.choice("precision", precision, {"fp32", "bf16", "fp16"}, "of convolutions and matrix products; fp16 with a dynamic loss scale");
+  v.integer("parts", parts, Range{1}, "parts of a process' share of the batch, one after the other (gradient accumulation)");
+  v.choice("on_not_finite", on_not_finite, {"stop", "skip", "roll_back"},
+           "where a loss or gradient is not finite: stop, leave the update out, or go back to the last checkpoint with other pictures");
+  v.integer("patience", patience, {1, 86400}, "seconds to wait for another process before giving up");
   v.integer("quantise_after", quantise_after, non_negative, "autoencoder: iterations without quantisation at the start");
   v.integer("restart_codes_every", restart_codes_every, non_negative, "autoencoder: iterations between restarts of unused codes; 0: never");
   v.integer("log_every", log_every, Range{1}, "iterations between lines of metrics");
@@ -45,6 +50,14 @@ void TrainingOptions::fields(FieldVisitor& v) {
   v.integer("keep_checkpoints", keep_checkpoints, Range{1}, "newest checkpoints to keep");
   v.integer("sample_every", sample_every, Range{1}, "iterations between sample grids");
   v.integer("sample_pictures", sample_pictures, non_negative, "pictures in a sample grid");
+}
+
+void ValidationOptions::fields(FieldVisitor& v) {
+  v.texts("folders", folders, "held-out pictures, as data.folders; none: no validation");
+  v.integer("pictures", pictures, non_negative, "how many of them; 0: all");
+  v.integer("every", every, Range{1}, "iterations between validations");
+  v.texts("metrics", metrics, "as of lpnsr evaluate");
+  v.text("best", best, "metric by which the best weights are kept");
 }
 
 void Experiment::fields(FieldVisitor& v) {
@@ -58,6 +71,7 @@ void Experiment::fields(FieldVisitor& v) {
   v.section("losses", losses, "weights of Eq. 12");
   v.section("gan", gan, "adversarial training");
   v.section("training", training, "length, batch and records of the run");
+  v.section("validation", validation, "held-out pictures, restored now and then");
 }
 
 Experiment load_experiment(const std::filesystem::path& path, const std::vector<std::string>& overrides) {

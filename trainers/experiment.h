@@ -56,6 +56,10 @@ struct TrainingOptions {
   int64_t epoch_length = 0;     // iterations; 0: pictures / batch_size
   std::string initial_weights;  // of the trained network; empty: from scratch
   bool recompute_activations = false;
+  std::string precision = "fp32";      // of convolutions and matrix products: fp32 | bf16 | fp16 (with a dynamic loss scale)
+  int64_t parts = 1;                   // of a process' share of the batch, one after the other: gradient accumulation
+  std::string on_not_finite = "stop";  // stop | skip | roll_back
+  int64_t patience = 1800;             // seconds to wait for another rank
   int64_t quantise_after = 0;  // autoencoder: iterations before the codes are placed on latents of unit scale; 0: quantised from the start
   int64_t restart_codes_every =
       0;  // autoencoder: codes that no latent chose since the last restart are moved onto latents of the batch; 0: never
@@ -64,6 +68,16 @@ struct TrainingOptions {
   int64_t keep_checkpoints = 2;
   int64_t sample_every = 5000;
   int64_t sample_pictures = 4;
+  void fields(FieldVisitor& v);
+};
+
+// Held-out pictures, restored now and then with the moving average of the weights.
+struct ValidationOptions {
+  std::vector<std::string> folders;  // empty: no validation
+  int64_t pictures = 0;              // the first ones of a fixed shuffle; 0: all
+  int64_t every = 5000;
+  std::vector<std::string> metrics = {"psnr", "ssim"};
+  std::string best = "psnr";  // chooses RUN/best-….safetensors
   void fields(FieldVisitor& v);
 };
 
@@ -78,6 +92,7 @@ struct Experiment {
   LossOptions losses;
   GanOptions gan;
   TrainingOptions training;
+  ValidationOptions validation;
   void fields(FieldVisitor& v);
 };
 

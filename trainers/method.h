@@ -1,8 +1,8 @@
 #pragma once
-// What differs between the trainers: one iteration, its state and its samples. The loop around it (trainers/training_loop.h) is shared.
+// What differs between the trainers: the losses of one part of a batch, their state and their samples. The iteration (trainers/iteration.h)
+// and the loop around it (trainers/training_loop.h) are shared.
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,12 +10,13 @@
 #include <ATen/core/Tensor.h>
 
 #include "core/state_dict.h"
+#include "diffusion/sampler.h"
 #include "trainers/data.h"
 #include "trainers/experiment.h"
+#include "trainers/scalars.h"
+#include "trainers/trained_network.h"
 
 namespace lpnsr {
-
-using Metrics = std::map<std::string, double>;
 
 // Where an iteration stands; `iteration` counts from 0, `epoch` from 1.
 struct StepPosition {
@@ -24,13 +25,40 @@ struct StepPosition {
   double learning_rate = 0;
 };
 
+// Where a run computes.
+struct Placement {
+  c10::Device device = c10::kCPU;
+  Ranks ranks;
+};
+
+// What one process handles at a time of an iteration's batch: HR and LR pictures in [0,1] on its device.
+struct Part {
+  Batch batch;
+  int64_t first = 0, total = 0;     // the first picture's place in the batch of all processes, and the size of that
+  int64_t number = 0, of_many = 1;  // among the parts of this process, whose losses are averaged
+  bool last() const { return number + 1 == of_many; }
+};
+
+// Standard normals for a part, cut out of those for the whole batch: neither the number of ranks nor that of parts changes a draw. They
+// come from the CPU's generator, so neither does the device.
+DrawNormal normals_for(const Part& part, at::Generator generator);
+
 class TrainingMethod {
  public:
   virtual ~TrainingMethod() = default;
 
-  // One iteration on HR and LR pictures in [0,1]. Draws come from streams of (experiment seed, name, iteration), so there is no generator
-  // to save.
-  virtual Metrics step(const Batch& batch, const StepPosition& position) = 0;
+  // A network that an iteration updates, the rate, and what the norm of its gradient is called.
+  struct Due {
+    TrainedNetwork* network;
+    double rate;
+    std::string norm;
+  };
+  virtual std::vector<Due> due(const StepPosition& position) = 0;
+  // Forward and backward passes of one part: adds to the gradients of the networks that are due. Draws come from streams of (experiment
+  // seed, name, iteration), so there is no generator to save.
+  virtual void accumulate(const Part& part, const StepPosition& position, Scalars& scalars) = 0;
+  // What follows the update.
+  virtual void updated(const StepPosition& /*position*/, Metrics& /*metrics*/) {}
 
   // Everything that an iteration changes.
   virtual StateDict save() const = 0;
@@ -40,11 +68,14 @@ class TrainingMethod {
   virtual StateDict weights() const = 0;
   virtual std::string weights_name() const = 0;  // "denoiser.safetensors"
 
-  // A picture [3,H,W] in [0,1] that shows how far training is.
-  virtual at::Tensor sample(const Batch& batch) = 0;
+  // What the system makes of the batch as training stands, [N,3,H,W] in [0,1]: of the LR pictures, or of the HR ones (autoencoder).
+  virtual at::Tensor restored(const Batch& batch) = 0;
+  // While the result lives the trained network computes with its moving average.
+  virtual AverageScope averaged() = 0;
 };
 
 // Builds the networks, loads the frozen ones and LPIPS from the weights folder, and refuses impossible settings before anything runs.
-std::unique_ptr<TrainingMethod> make_training_method(const Experiment& experiment, const std::filesystem::path& weights_folder);
+std::unique_ptr<TrainingMethod> make_training_method(const Experiment& experiment, const std::filesystem::path& weights_folder,
+                                                     const Placement& placement = {});
 
 }  // namespace lpnsr

@@ -11,7 +11,8 @@ namespace {
 
 // The network that is trained: its initial weights come from the run's seed, or from a file.
 template <class Network, class Options>
-Network new_network(const Options& options, const Experiment& experiment, const std::filesystem::path& weights_folder) {
+Network new_network(const Options& options, const Experiment& experiment, const std::filesystem::path& weights_folder,
+                    const Placement& placement) {
   torch::manual_seed(stream_seed(static_cast<uint64_t>(experiment.seed), "initial weights"));
   Network network(options);
   const std::string& name = experiment.training.initial_weights;
@@ -19,6 +20,7 @@ Network new_network(const Options& options, const Experiment& experiment, const 
     const auto path = find_weights(name, weights_folder, "training.initial_weights");
     load_strictly(*network, read_weights(path).tensors, path.string());
   }
+  network->to(placement.device);
   return network;
 }
 
@@ -49,24 +51,35 @@ void check(const Experiment& experiment) {
 
 }  // namespace
 
-std::unique_ptr<TrainingMethod> make_training_method(const Experiment& experiment, const std::filesystem::path& weights_folder) {
+DrawNormal normals_for(const Part& part, at::Generator generator) {
+  return [first = part.first, total = part.total, device = part.batch.hr.device(), generator](at::IntArrayRef shape) {
+    std::vector<int64_t> whole = shape.vec();
+    whole[0] = total;
+    return torch::randn(whole, generator).narrow(0, first, shape[0]).to(device);
+  };
+}
+
+std::unique_ptr<TrainingMethod> make_training_method(const Experiment& experiment, const std::filesystem::path& weights_folder,
+                                                     const Placement& placement) {
   check(experiment);
   const SystemOptions& system = experiment.system;
-  PerceptualLoss lpips(experiment.losses, weights_folder);
+  PerceptualLoss lpips(experiment.losses, weights_folder, placement.device);
   if (experiment.trainer == "autoencoder") {
-    return std::make_unique<AutoencoderTrainer>(experiment, new_network<Autoencoder>(system.autoencoder, experiment, weights_folder),
-                                                std::move(lpips));
+    return std::make_unique<AutoencoderTrainer>(
+        experiment, new_network<Autoencoder>(system.autoencoder, experiment, weights_folder, placement), std::move(lpips), placement);
   }
   Autoencoder autoencoder = load_autoencoder(system, weights_folder);
+  autoencoder->to(placement.device);
   if (experiment.trainer == "denoiser") {
-    return std::make_unique<DenoiserTrainer>(experiment, new_network<SwinUNet>(system.denoiser, experiment, weights_folder),
-                                             std::move(autoencoder), std::move(lpips));
+    return std::make_unique<DenoiserTrainer>(experiment, new_network<SwinUNet>(system.denoiser, experiment, weights_folder, placement),
+                                             std::move(autoencoder), std::move(lpips), placement);
   }
   NoisePredictorTrainer::Networks networks;
   networks.denoiser = load_denoiser(system, weights_folder);
   networks.autoencoder = std::move(autoencoder);
-  networks.predictor = new_network<NoisePredictor>(system.noise_predictor, experiment, weights_folder);
-  return std::make_unique<NoisePredictorTrainer>(experiment, std::move(networks), std::move(lpips));
+  networks.predictor = new_network<NoisePredictor>(system.noise_predictor, experiment, weights_folder, placement);
+  networks.denoiser->to(placement.device);
+  return std::make_unique<NoisePredictorTrainer>(experiment, std::move(networks), std::move(lpips), placement);
 }
 
 }  // namespace lpnsr

@@ -1,7 +1,8 @@
 #include "trainers/noise_predictor_trainer.h"
 
-#include "core/error.h"
-#include "core/image.h"
+#include <fmt/format.h>
+
+#include "core/device.h"
 #include "core/random.h"
 #include "core/resize.h"
 #include "losses/l1.h"
@@ -18,8 +19,11 @@ SamplerOptions whole_chain(const SamplerOptions& sampling) {
 
 }  // namespace
 
-NoisePredictorTrainer::NoisePredictorTrainer(const Experiment& experiment, Networks networks, PerceptualLoss lpips)
+NoisePredictorTrainer::NoisePredictorTrainer(const Experiment& experiment, Networks networks, PerceptualLoss lpips,
+                                             const Placement& placement)
     : experiment_(experiment),
+      device_(placement.device),
+      precision_(parse_precision(experiment.training.precision)),
       networks_(std::move(networks)),
       chain_(ResidualShift(make_schedule(experiment.system.schedule)), networks_.denoiser, networks_.predictor,
              whole_chain(experiment.system.sampling)),
@@ -28,10 +32,10 @@ NoisePredictorTrainer::NoisePredictorTrainer(const Experiment& experiment, Netwo
   for (auto& parameter : networks_.autoencoder->parameters()) parameter.requires_grad_(false);
   networks_.predictor->set_checkpointing(experiment.training.recompute_activations);
   networks_.denoiser->set_checkpointing(experiment.training.recompute_activations);
-  predictor_ = std::make_unique<TrainedNetwork>(networks_.predictor.ptr(), experiment.optimizer, experiment.optimizer.ema_rate);
+  predictor_ = std::make_unique<TrainedNetwork>(networks_.predictor.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
   if (experiment.losses.gan > 0) {
-    adversary_ =
-        std::make_unique<Adversary>(experiment, stream_seed(static_cast<uint64_t>(experiment.seed), "discriminator's initial weights"));
+    adversary_ = std::make_unique<Adversary>(
+        experiment, stream_seed(static_cast<uint64_t>(experiment.seed), "discriminator's initial weights"), placement);
   }
 }
 
@@ -46,6 +50,7 @@ NoisePredictorTrainer::Forward NoisePredictorTrainer::forward(const Batch& batch
     // Bicubic start (Algorithm 1), not clamped.
     result.z_y = networks_.autoencoder->encode(resize_bicubic(lq, hr.size(2), hr.size(3)));
   }
+  const AutocastScope autocast(device_, precision_);  // as published, the encoder stays outside
   result.x0 = chain_.sample({lq, result.z_y, {}}, draw, observe);
   result.image = networks_.autoencoder->decode(result.x0);
   const at::Tensor seen = experiment_.losses.clamp_image ? result.image.clamp(-1.0, 1.0) : result.image;
@@ -68,34 +73,41 @@ NoisePredictorTrainer::Forward NoisePredictorTrainer::forward(const Batch& batch
   return result;
 }
 
-Metrics NoisePredictorTrainer::step(const Batch& batch, const StepPosition& position) {
-  at::Generator generator =
-      make_generator(stream_seed(static_cast<uint64_t>(experiment_.seed), "training noise", {static_cast<uint64_t>(position.iteration)}));
-  return step(batch, position, [&](at::IntArrayRef shape) { return torch::randn(shape, generator); });
+std::vector<TrainingMethod::Due> NoisePredictorTrainer::due(const StepPosition& position) {
+  std::vector<Due> networks;
+  const bool discriminator = discriminators_turn(position);
+  if (!discriminator) networks.push_back({predictor_.get(), position.learning_rate, "grad_norm"});
+  if (adversary_ && adversary_->playing(position) && (discriminator || adversary_->updates_every_iteration())) {
+    networks.push_back(adversary_->due());
+  }
+  return networks;
 }
 
-Metrics NoisePredictorTrainer::step(const Batch& batch, const StepPosition& position, const DrawNormal& draw) {
-  const bool adversarial = adversary_ && adversary_->playing(position);
-  // As published, the discriminator's iterations leave the predictor alone even while the game is not on yet.
-  const bool discriminators_turn = adversary_ && adversary_->discriminators_turn(position.iteration);
-  Forward forward_pass;
+void NoisePredictorTrainer::accumulate(const Part& part, const StepPosition& position, Scalars& scalars) {
+  const auto seed = static_cast<uint64_t>(experiment_.seed), iteration = static_cast<uint64_t>(position.iteration);
+  const DrawNormal draw = given_draws_ ? given_draws_ : normals_for(part, make_generator(stream_seed(seed, "training noise", {iteration})));
+  const bool adversarial = adversary_ && adversary_->playing(position), turn = discriminators_turn(position);
+  // Fig. 4: the predicted noise of each step, whose law the paper compares with N(0,1).
+  const auto observe = [&](const ChainState& state) {
+    if (state.index == 0) return;
+    const at::Tensor noise = state.noise.detach().to(torch::kFloat);
+    scalars.add(fmt::format("noise_mean_t{}", state.index + 1), noise.mean());
+    scalars.add(fmt::format("noise_deviation_t{}", state.index + 1), noise.std());
+  };
+  Forward pass;
   {
-    const torch::AutoGradMode gradients(!discriminators_turn);
-    forward_pass = forward(batch, adversarial, draw);
+    const torch::AutoGradMode gradients(!turn);
+    pass = forward(part.batch, adversarial, draw, observe);
   }
-
-  Metrics metrics{{"l1", forward_pass.l1.item<double>()}, {"total", forward_pass.total.item<double>()}};
-  if (forward_pass.lpips.defined()) metrics["lpips"] = forward_pass.lpips.item<double>();
-  if (forward_pass.gan.defined()) metrics["g_loss"] = forward_pass.gan.item<double>();
-  if (!discriminators_turn) {
-    predictor_->zero_grad();
-    forward_pass.total.backward();
-    metrics["grad_norm"] = predictor_->update(position.learning_rate);
+  scalars.add("l1", pass.l1);
+  scalars.add("total", pass.total);
+  if (pass.lpips.defined()) scalars.add("lpips", pass.lpips);
+  if (pass.gan.defined()) scalars.add("g_loss", pass.gan);
+  if (!turn) predictor_->backward(pass.total, part.of_many, part.last());
+  if (adversarial && (turn || adversary_->updates_every_iteration())) {
+    const AutocastScope autocast(device_, precision_);
+    adversary_->accumulate(pass.real, pass.fake, part, scalars);
   }
-  if (adversarial && (discriminators_turn || adversary_->updates_every_iteration())) {
-    adversary_->update(forward_pass.real, forward_pass.fake, metrics);
-  }
-  return metrics;
 }
 
 StateDict NoisePredictorTrainer::save() const {
@@ -111,15 +123,11 @@ void NoisePredictorTrainer::load(const StateDict& saved, const std::string& orig
   if (adversary_) adversary_->load(saved.below("discriminator/"), origin);
 }
 
-at::Tensor NoisePredictorTrainer::sample(const Batch& batch) {
+at::Tensor NoisePredictorTrainer::restored(const Batch& batch) {
   const torch::NoGradGuard no_grad;
-  at::Generator generator = make_generator(stream_seed(static_cast<uint64_t>(experiment_.seed), "sample noise"));
-  const Forward result = forward(batch, false, [&](at::IntArrayRef shape) { return torch::randn(shape, generator); });
-  const at::Tensor bicubic = resize_bicubic(batch.lr, batch.hr.size(2), batch.hr.size(3)).clamp(0, 1);
-  const at::Tensor restored = (result.image / 2 + 0.5).clamp(0, 1);
-  std::vector<at::Tensor> cells;
-  for (int64_t i = 0; i < batch.hr.size(0); ++i) cells.insert(cells.end(), {bicubic[i], restored[i], batch.hr[i]});
-  return image_grid(cells, 3);
+  const Part whole{batch, 0, batch.hr.size(0)};
+  const auto seed = stream_seed(static_cast<uint64_t>(experiment_.seed), "sample noise");
+  return (forward(batch, false, normals_for(whole, make_generator(seed))).image.to(torch::kFloat) / 2 + 0.5).clamp(0, 1);
 }
 
 }  // namespace lpnsr

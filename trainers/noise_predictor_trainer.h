@@ -17,11 +17,12 @@ class NoisePredictorTrainer : public TrainingMethod {
     NoisePredictor predictor{nullptr};
     Autoencoder autoencoder{nullptr};
   };
-  NoisePredictorTrainer(const Experiment& experiment, Networks networks, PerceptualLoss lpips);
+  NoisePredictorTrainer(const Experiment& experiment, Networks networks, PerceptualLoss lpips, const Placement& placement = {});
 
-  Metrics step(const Batch& batch, const StepPosition& position) override;
-  // The same with the chain's normal draws given: x_T's first, then one for each index from T-1 down.
-  Metrics step(const Batch& batch, const StepPosition& position, const DrawNormal& draw);
+  std::vector<Due> due(const StepPosition& position) override;
+  void accumulate(const Part& part, const StepPosition& position, Scalars& scalars) override;
+  // From here on the chain's normal draws are given ones: x_T's first, then one for each index from T-1 down.
+  void replace_draws(DrawNormal draw) { given_draws_ = std::move(draw); }
 
   // What one pass through the chain gives before any update: latents, image and the terms of Eq. 12.
   struct Forward {
@@ -35,11 +36,18 @@ class NoisePredictorTrainer : public TrainingMethod {
   void load(const StateDict& saved, const std::string& origin) override;
   StateDict weights() const override { return predictor_->average(); }
   std::string weights_name() const override { return "noise_predictor.safetensors"; }
-  at::Tensor sample(const Batch& batch) override;
+  at::Tensor restored(const Batch& batch) override;
+  AverageScope averaged() override { return AverageScope(*predictor_); }
   Adversary* adversary() { return adversary_.get(); }  // null where its weight is 0
 
  private:
+  // As published, the discriminator's iterations leave the predictor alone even while the game is not on yet.
+  bool discriminators_turn(const StepPosition& position) const { return adversary_ && adversary_->discriminators_turn(position.iteration); }
+
   Experiment experiment_;
+  DrawNormal given_draws_;
+  c10::Device device_;
+  c10::ScalarType precision_;
   Networks networks_;
   Sampler chain_;
   PerceptualLoss lpips_;

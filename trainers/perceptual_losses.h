@@ -15,7 +15,7 @@ namespace lpnsr {
 class PerceptualLoss {
  public:
   explicit PerceptualLoss(Lpips network = nullptr) : network_(std::move(network)) {}
-  PerceptualLoss(const LossOptions& options, const std::filesystem::path& weights_folder);
+  PerceptualLoss(const LossOptions& options, const std::filesystem::path& weights_folder, c10::Device device);
   bool active() const { return !network_.is_empty(); }
   // Images [N,3,H,W] in [-1,1] -> [N].
   at::Tensor each(const at::Tensor& image, const at::Tensor& reference);
@@ -28,14 +28,17 @@ class PerceptualLoss {
 // PatchGAN with its optimiser. As published it stays in train mode: each call makes one power iteration of the spectral norm.
 class Adversary {
  public:
-  Adversary(const Experiment& experiment, uint64_t seed);
+  Adversary(const Experiment& experiment, uint64_t seed, const Placement& placement);
   // Whether the game is on in this epoch, and whether this iteration is the discriminator's.
   bool playing(const StepPosition& position) const;
   bool discriminators_turn(int64_t iteration) const { return update_every_ > 1 && iteration % update_every_ == 0; }
   bool updates_every_iteration() const { return update_every_ == 1; }
 
+  // Gradients flow to `fake` alone.
   at::Tensor generator_term(const at::Tensor& fake);
-  void update(const at::Tensor& real, const at::Tensor& fake, Metrics& metrics);
+  // The discriminator's own loss and gradients on one part.
+  void accumulate(const at::Tensor& real, const at::Tensor& fake, const Part& part, Scalars& scalars);
+  TrainingMethod::Due due() { return {trained_.get(), learning_rate_, "d_grad_norm"}; }
 
   Discriminator network() const { return discriminator_; }
   StateDict save() const { return trained_->save(); }

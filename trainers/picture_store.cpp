@@ -7,7 +7,7 @@
 namespace lpnsr {
 
 Picture halved(const Picture& picture) {
-  Picture half{.height = picture.height / 2, .width = picture.width / 2, .levels = {}, .values = {}};
+  Picture half{.height = picture.height / 2, .width = picture.width / 2, .levels = {}, .values = {}, .name = picture.name};
   half.values.reserve(static_cast<size_t>(3 * half.height * half.width));
   for (int64_t c = 0; c < 3; ++c) {
     for (int64_t y = 0; y < half.height; ++y) {
@@ -30,6 +30,7 @@ PictureStore::PictureStore(const DataOptions& options)
 std::shared_ptr<const Picture> PictureStore::load(int64_t index) const {
   const Image image = read_image(paths_[static_cast<size_t>(index)]);
   auto picture = std::make_shared<Picture>();
+  picture->name = paths_[static_cast<size_t>(index)].string();
   picture->height = image.height(), picture->width = image.width();
   const float* values = image.rgb.data_ptr<float>();
   const auto count = static_cast<size_t>(image.rgb.numel());

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -16,6 +17,7 @@ struct Picture {
   int64_t height = 0, width = 0;
   std::vector<uint8_t> levels;  // [3][H][W] of 255; empty where the values are no multiples of 1/255
   std::vector<float> values;    // [3][H][W] then
+  std::string name = {};        // its path
   float at(int64_t channel, int64_t y, int64_t x) const {
     const auto i = static_cast<size_t>((channel * height + y) * width + x);
     return values.empty() ? static_cast<float>(levels[i]) / 255.0F : values[i];

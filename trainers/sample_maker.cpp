@@ -49,7 +49,7 @@ std::shared_ptr<const Picture> SampleMaker::picture_of(int64_t sample) {
   throw DataError("data: none of the training pictures can be read");
 }
 
-DegradationParameters SampleMaker::make(int64_t sample, const at::Tensor& hr, const at::Tensor& lr) {
+SampleMaker::Made SampleMaker::make(int64_t sample, const at::Tensor& hr, const at::Tensor& lr) {
   const auto picture = picture_of(sample);
   RandomStream stream(stream_seed(seed_, "sample", {static_cast<uint64_t>(sample)}));
   const CropParameters crop = draw_crop(picture->height, picture->width, data_, stream);
@@ -63,7 +63,7 @@ DegradationParameters SampleMaker::make(int64_t sample, const at::Tensor& hr, co
     const Planes sharp = sharpen(planes_of(target));
     std::memcpy(target.data_ptr<float>(), sharp.values.data(), sharp.values.size() * sizeof(float));
   }
-  if (!lr.defined()) return parameters;
+  if (!lr.defined()) return {std::move(parameters), picture->name};
   at::Tensor degraded = degrade(target, parameters);
   if (cut_after) {
     const int64_t spare = degraded.size(1) - lr_size(), top = stream.integer(0, spare), left = stream.integer(0, spare);
@@ -71,7 +71,7 @@ DegradationParameters SampleMaker::make(int64_t sample, const at::Tensor& hr, co
     hr.copy_(target.narrow(1, top * degradation_.scale, hr_size()).narrow(2, left * degradation_.scale, hr_size()));
   }
   lr.copy_(degraded);
-  return parameters;
+  return {std::move(parameters), picture->name};
 }
 
 }  // namespace lpnsr

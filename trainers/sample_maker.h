@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "degradation/options.h"
@@ -19,8 +20,12 @@ class SampleMaker {
   int64_t pictures() const { return store_.size(); }
   int64_t hr_size() const { return data_.crop_size; }
   int64_t lr_size() const { return data_.crop_size / degradation_.scale; }
-  // Fills [3,hr,hr] and, where it is defined, [3,lr,lr]; returns what was drawn.
-  DegradationParameters make(int64_t sample, const at::Tensor& hr, const at::Tensor& lr);
+  struct Made {
+    DegradationParameters parameters;  // what was drawn
+    std::string picture;
+  };
+  // Fills [3,hr,hr] and, where it is defined, [3,lr,lr].
+  Made make(int64_t sample, const at::Tensor& hr, const at::Tensor& lr);
 
  private:
   using Order = std::shared_ptr<const std::vector<int64_t>>;

@@ -2,12 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "core/device.h"
 #include "core/error.h"
 
 namespace lpnsr {
 namespace {
-
-using AdamState = torch::optim::AdamWParamState;
 
 StateDict clone(const StateDict& tensors) {
   StateDict copies;
@@ -25,70 +24,109 @@ const at::Tensor& saved_tensor(const StateDict& saved, const std::string& key, c
 
 }  // namespace
 
-TrainedNetwork::TrainedNetwork(std::shared_ptr<torch::nn::Module> module, const OptimizerOptions& options, double ema_rate)
+TrainedNetwork::TrainedNetwork(std::shared_ptr<torch::nn::Module> module, const Experiment& experiment, double ema_rate, const Ranks& ranks)
     : module_(std::move(module)),
-      optimizer_(module_->parameters(), torch::optim::AdamWOptions(options.learning_rate.value)
-                                            .betas({options.beta1, options.beta2})
-                                            .eps(options.eps)
-                                            .weight_decay(options.weight_decay)),
-      clip_norm_(options.clip_norm),
-      ema_rate_(ema_rate) {
+      options_(experiment.optimizer),
+      ema_rate_(ema_rate),
+      parameters_(module_->parameters()),
+      adam_(parameters_.size()),
+      average_over_ranks_(parameters_, ranks),
+      scaler_(parse_precision(experiment.training.precision) == c10::kHalf) {
+  const torch::NoGradGuard no_grad;
+  for (auto& [key, tensor] : state_dict(*module_)) ranks.copy_from_first(tensor.detach());
+  for (const auto& parameter : module_->named_parameters()) names_.push_back(parameter.key());
   if (ema_rate_ > 0) ema_ = clone(state_dict(*module_));
 }
 
-double TrainedNetwork::update(double rate) {
-  const auto parameters = module_->parameters();
-  std::vector<at::Tensor> norms;
-  for (const auto& parameter : parameters) {
-    if (parameter.grad().defined()) norms.push_back(parameter.grad().norm());
+// Made when first wanted, of the type that the weights have by then.
+TrainedNetwork::AdamState& TrainedNetwork::adam_of(size_t i) const {
+  AdamState& adam = adam_[i];
+  if (!adam.step.defined()) {
+    const at::Tensor weight = parameters_[i].detach();
+    adam = {torch::zeros({}, weight.options().dtype(torch::kFloat)), torch::zeros_like(weight), torch::zeros_like(weight)};
   }
-  const double norm = norms.empty() ? 0.0 : torch::stack(norms).norm().item<double>();
-  if (!std::isfinite(norm)) {
-    throw Error(
-        fmt::format("the gradient is not finite (norm {}): training stops before the weights are spoilt\n"
-                    "  try a lower optimizer.learning_rate.value, or resume from the last checkpoint",
-                    norm));
+  return adam;
+}
+
+void TrainedNetwork::zero_grad() {
+  for (auto& parameter : parameters_) parameter.mutable_grad().reset();
+}
+
+void TrainedNetwork::backward(const at::Tensor& loss, int64_t parts, bool last) {
+  const double factor = scaler_.scale() / static_cast<double>(parts);
+  average_over_ranks_.backward(factor == 1.0 ? loss : loss * factor, last);
+}
+
+double TrainedNetwork::gradient_norm() const {
+  std::vector<at::Tensor> gradients;
+  for (const auto& parameter : parameters_) {
+    if (parameter.grad().defined()) gradients.push_back(parameter.grad());
   }
-  const double coefficient = clip_norm_ > 0 ? std::min(1.0, clip_norm_ / (norm + 1e-6)) : 1.0;
-  if (coefficient < 1.0) {
-    for (const auto& parameter : parameters) {
-      if (parameter.grad().defined()) parameter.mutable_grad().mul_(coefficient);
+  if (gradients.empty()) return 0.0;
+  return torch::stack(at::_foreach_norm(gradients)).norm().item<double>() / scaler_.scale();
+}
+
+void TrainedNetwork::update(double rate, double norm) {
+  const torch::NoGradGuard no_grad;
+  std::vector<at::Tensor> parameters, gradients, first, second, largest, steps;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!parameters_[i].grad().defined()) continue;
+    const AdamState& adam = adam_of(i);
+    parameters.push_back(parameters_[i]);
+    gradients.push_back(parameters_[i].grad());
+    first.push_back(adam.first_moment);
+    second.push_back(adam.second_moment);
+    steps.push_back(adam.step);
+  }
+  const double clipped = options_.clip_norm > 0 ? std::min(1.0, options_.clip_norm / (norm + 1e-6)) : 1.0;
+  if (const double factor = clipped / scaler_.scale(); factor != 1.0) at::_foreach_mul_(gradients, factor);
+  at::_foreach_add_(steps, 1);
+  at::_fused_adamw_(parameters, gradients, first, second, largest, steps, rate, options_.beta1, options_.beta2, options_.weight_decay,
+                    options_.eps, /*amsgrad=*/false, /*maximize=*/false);
+  // The fused kernel does not count its changes, and caches of what is derived from weights go by that count.
+  for (const at::Tensor& parameter : parameters) parameter.unsafeGetTensorImpl()->bump_version();
+  scaler_.updated();
+  if (ema_rate_ <= 0) return;
+  std::vector<at::Tensor> averages, weights;
+  auto average = ema_.begin();
+  for (const auto& [key, tensor] : state_dict(*module_)) {
+    // Integer buffers and those a module derives have no average.
+    if (tensor.is_floating_point() && tensor.requires_grad()) {
+      averages.push_back(average->second);
+      weights.push_back(tensor);
+    } else {
+      average->second.copy_(tensor);
     }
+    ++average;
   }
-  for (auto& group : optimizer_.param_groups()) group.options().set_lr(rate);
-  optimizer_.step();
-  if (ema_rate_ > 0) {
-    const torch::NoGradGuard no_grad;
-    const StateDict now = state_dict(*module_);
-    auto average = ema_.begin();
-    for (const auto& [key, tensor] : now) {
-      // Integer buffers and those a module derives have no average.
-      if (tensor.is_floating_point() && tensor.requires_grad()) {
-        average->second.mul_(ema_rate_).add_(tensor, 1.0 - ema_rate_);
-      } else {
-        average->second.copy_(tensor);
-      }
-      ++average;
-    }
-  }
-  return norm;
+  at::_foreach_mul_(averages, ema_rate_);
+  at::_foreach_add_(averages, weights, 1.0 - ema_rate_);
 }
 
 StateDict TrainedNetwork::weights() const { return state_dict(*module_); }
 StateDict TrainedNetwork::average() const { return ema_.empty() ? weights() : ema_; }
 
+void TrainedNetwork::swap_average() {
+  const torch::NoGradGuard no_grad;
+  const StateDict now = state_dict(*module_);
+  for (auto& [key, average] : ema_) {
+    at::Tensor weight = now.at(key).detach();
+    const at::Tensor kept = weight.clone();
+    weight.copy_(average);
+    average.copy_(kept);
+  }
+}
+
 StateDict TrainedNetwork::save() const {
   StateDict saved = weights().with_prefix("weights/");
   for (const auto& [key, tensor] : ema_) saved.add("ema/" + key, tensor);
-  for (const auto& parameter : module_->named_parameters()) {
-    const auto& states = optimizer_.state();
-    const auto found = states.find(parameter.value().unsafeGetTensorImpl());
-    if (found == states.end()) continue;  // never updated so far
-    const auto& adam = static_cast<const AdamState&>(*found->second);
-    saved.add("adam/" + parameter.key() + "/step", torch::tensor(adam.step(), torch::kInt64));
-    saved.add("adam/" + parameter.key() + "/exp_avg", adam.exp_avg());
-    saved.add("adam/" + parameter.key() + "/exp_avg_sq", adam.exp_avg_sq());
+  for (size_t i = 0; i < names_.size(); ++i) {
+    const AdamState& adam = adam_of(i);
+    saved.add("adam/" + names_[i] + "/step", adam.step.to(torch::kInt64));
+    saved.add("adam/" + names_[i] + "/exp_avg", adam.first_moment);
+    saved.add("adam/" + names_[i] + "/exp_avg_sq", adam.second_moment);
   }
+  scaler_.save(saved, "");
   return saved;
 }
 
@@ -96,16 +134,14 @@ void TrainedNetwork::load(const StateDict& saved, const std::string& origin) {
   const torch::NoGradGuard no_grad;
   load_strictly(*module_, saved.below("weights/"), origin, LoadOptions{{}});
   for (const auto& [key, tensor] : ema_) tensor.copy_(saved_tensor(saved, "ema/" + key, tensor, origin));
-  for (const auto& parameter : module_->named_parameters()) {
-    const std::string prefix = "adam/" + parameter.key();
-    if (!saved.contains(prefix + "/step")) continue;
-    auto adam = std::make_unique<AdamState>();
-    adam->step(saved.at(prefix + "/step").item<int64_t>());
-    adam->exp_avg(saved_tensor(saved, prefix + "/exp_avg", parameter.value(), origin)
-                      .to(parameter.value().device(), /*non_blocking=*/false, /*copy=*/true));
-    adam->exp_avg_sq(saved_tensor(saved, prefix + "/exp_avg_sq", parameter.value(), origin).to(parameter.value().device(), false, true));
-    optimizer_.state()[parameter.value().unsafeGetTensorImpl()] = std::move(adam);
+  for (size_t i = 0; i < names_.size(); ++i) {
+    const std::string prefix = "adam/" + names_[i];
+    AdamState& adam = adam_of(i);
+    adam.step.copy_(saved_tensor(saved, prefix + "/step", adam.step, origin));
+    adam.first_moment.copy_(saved_tensor(saved, prefix + "/exp_avg", adam.first_moment, origin));
+    adam.second_moment.copy_(saved_tensor(saved, prefix + "/exp_avg_sq", adam.second_moment, origin));
   }
+  scaler_.load(saved, "");
 }
 
 }  // namespace lpnsr

@@ -2,35 +2,65 @@
 // A network with its optimiser and its moving average: what a training checkpoint holds of it.
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <torch/nn/module.h>
-#include <torch/optim/adamw.h>
 
 #include "core/state_dict.h"
 #include "trainers/experiment.h"
+#include "trainers/gradient_average.h"
+#include "trainers/loss_scaler.h"
 
 namespace lpnsr {
 
 class TrainedNetwork {
  public:
-  // `ema_rate` 0: no average. The average starts from the weights as they are now.
-  TrainedNetwork(std::shared_ptr<torch::nn::Module> module, const OptimizerOptions& options, double ema_rate);
+  // The module lies on its device. `ema_rate` 0: no average; it starts from the weights as they are now. All ranks get rank 0's weights.
+  TrainedNetwork(std::shared_ptr<torch::nn::Module> module, const Experiment& experiment, double ema_rate, const Ranks& ranks = {});
 
-  void zero_grad() { optimizer_.zero_grad(); }
-  // Clips to the global norm (coefficient clip/(norm + 1e-6), at most 1), AdamW at `rate`, then the average. Returns the norm before
-  // clipping; throws Error where it is not finite, and changes nothing then.
-  double update(double rate);
+  void zero_grad();
+  // Adds the gradients of loss / parts; with the last of the parts they become the mean over the ranks.
+  void backward(const at::Tensor& loss, int64_t parts, bool last);
+  // Of all gradients together, without the loss scale; the same on all ranks.
+  double gradient_norm() const;
+  // Clips to the global norm (coefficient clip/(norm + 1e-6), at most 1), AdamW at `rate`, then the average. `norm` is finite.
+  void update(double rate, double norm);
+  LossScaler& scaler() { return scaler_; }
 
   StateDict weights() const;  // of the module
   StateDict average() const;  // the moving average, or the weights where there is none
 
-  StateDict save() const;                                        // "weights/…", "ema/…", "adam/…"
+  void swap_average();
+
+  StateDict save() const;                                        // "weights/…", "ema/…", "adam/…", "loss_scale"
   void load(const StateDict& saved, const std::string& origin);  // what save() gave
  private:
+  struct AdamState {
+    at::Tensor step, first_moment, second_moment;
+  };
+  AdamState& adam_of(size_t i) const;
+
   std::shared_ptr<torch::nn::Module> module_;
-  torch::optim::AdamW optimizer_;
-  double clip_norm_, ema_rate_;
+  OptimizerOptions options_;
+  double ema_rate_;
+  std::vector<std::string> names_;  // of the parameters
+  std::vector<at::Tensor> parameters_;
+  mutable std::vector<AdamState> adam_;  // of each parameter
+  GradientAverage average_over_ranks_;
+  LossScaler scaler_;
   StateDict ema_;
+};
+
+// While it lives the network's weights and its moving average have changed places; with no average nothing happens.
+class AverageScope {
+ public:
+  explicit AverageScope(TrainedNetwork& network) : network_(network) { network_.swap_average(); }
+  ~AverageScope() { network_.swap_average(); }
+  AverageScope(const AverageScope&) = delete;
+  AverageScope& operator=(const AverageScope&) = delete;
+
+ private:
+  TrainedNetwork& network_;
 };
 
 }  // namespace lpnsr

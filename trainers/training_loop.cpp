@@ -1,46 +1,22 @@
 #include "trainers/training_loop.h"
 
-#include <csignal>
-
 #include <fmt/format.h>
 
 #include "core/checkpoint.h"
 #include "core/error.h"
-#include "core/files.h"
+#include "core/image.h"
 #include "core/log.h"
 #include "core/random.h"
+#include "core/resize.h"
 #include "core/run_folder.h"
-#include "trainers/method.h"
+#include "trainers/iteration.h"
+#include "trainers/loading.h"
+#include "trainers/signals.h"
 #include "trainers/training_checkpoint.h"
+#include "trainers/validation.h"
 
 namespace lpnsr {
 namespace {
-
-volatile std::sig_atomic_t received_signal = 0;
-extern "C" void remember_signal(int signal) { received_signal = signal; }
-
-// While it lives SIGINT and SIGTERM ask the loop to end after the current iteration; a second one ends the program at once.
-class SignalScope {
- public:
-  SignalScope() {
-    received_signal = 0;
-    struct sigaction action {};
-    action.sa_handler = remember_signal;
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    sigaction(SIGINT, &action, &interrupt_);
-    sigaction(SIGTERM, &action, &terminate_);
-  }
-  ~SignalScope() {
-    sigaction(SIGINT, &interrupt_, nullptr);
-    sigaction(SIGTERM, &terminate_, nullptr);
-  }
-  SignalScope(const SignalScope&) = delete;
-  SignalScope& operator=(const SignalScope&) = delete;
-
- private:
-  struct sigaction interrupt_ {
-  }, terminate_{};
-};
 
 // Means of the metrics since the last line; part of the checkpoint, so that a resumed run writes the same lines.
 class MetricMeans {
@@ -78,90 +54,198 @@ std::optional<TrainingCheckpoint> checkpoint_to_resume(const TrainingRun& run) {
   return std::nullopt;
 }
 
-void check_finite(const Metrics& metrics, int64_t iteration) {
-  for (const auto& [name, value] : metrics) {
-    if (!std::isfinite(value)) {
-      throw Error(fmt::format(
-          "iteration {}: {} is {}; training stops\n  resume from the last checkpoint with a lower optimizer.learning_rate.value",
-          iteration + 1, name, value));
+// Rank 0's checkpoint on all ranks, whether or not they reach its disk.
+std::optional<TrainingCheckpoint> shared_by_all(std::optional<TrainingCheckpoint> checkpoint, const TrainingMethod& method,
+                                                const Ranks& ranks) {
+  const at::Tensor place = torch::tensor({checkpoint ? checkpoint->iteration : -1, checkpoint ? checkpoint->samples : 0}, torch::kInt64);
+  ranks.copy_from_first(place);
+  if (place[0].item<int64_t>() < 0 || ranks.count() == 1) return checkpoint;
+  if (!checkpoint) checkpoint.emplace();
+  checkpoint->iteration = place[0].item<int64_t>();
+  checkpoint->samples = place[1].item<int64_t>();
+  for (const auto& [key, like] : method.save().with_prefix("method/")) {
+    at::Tensor tensor = torch::empty(like.sizes(), like.options().device(c10::kCPU));
+    if (ranks.first()) tensor.copy_(checkpoint->state.at(key));
+    ranks.copy_from_first(tensor);
+    if (!ranks.first()) checkpoint->state.add(key, tensor);
+  }
+  return checkpoint;
+}
+
+class TrainingLoop {
+ public:
+  TrainingLoop(const Experiment& experiment, const TrainingRun& run);
+  int run();
+
+ private:
+  void iterate();
+  void handle(const std::string& fault);
+  void record(Metrics metrics, const StepPosition& position);
+  void show_samples();
+  void validate();
+  void write_checkpoint();
+
+  const Ranks& ranks() const { return run_.placement.ranks; }
+  const TrainingOptions& training() const { return experiment_.training; }
+  uint64_t seed() const { return static_cast<uint64_t>(experiment_.seed); }
+  bool is_time_for(int64_t interval) const { return iteration_ % interval == 0 || iteration_ == training().iterations; }
+
+  Experiment experiment_;
+  TrainingRun run_;
+  std::string config_;
+  std::unique_ptr<TrainingMethod> method_;
+  std::unique_ptr<TrainingLoader> loader_;
+  std::optional<Batch> sample_batch_;
+  std::optional<RunFolder> folder_;   // rank 0's
+  std::optional<Progress> progress_;  // rank 0's
+  Validation validation_;
+  MetricMeans means_;
+  int64_t iteration_ = 0, epoch_length_ = 1;
+  std::optional<int64_t> rolled_back_;  // the iteration after the last return to a checkpoint
+  int signal_ = 0;                      // that some rank received
+};
+
+TrainingLoop::TrainingLoop(const Experiment& experiment, const TrainingRun& run)
+    : experiment_(experiment), run_(run), config_(write_config(fields_of(experiment_))), validation_(experiment, run) {
+  if (training().batch_size % (ranks().count() * training().parts) != 0) {
+    throw UsageError(fmt::format("training.batch_size: {} is no multiple of {} processes times {} parts (training.parts)",
+                                 training().batch_size, ranks().count(), training().parts));
+  }
+  std::optional<TrainingCheckpoint> checkpoint;
+  if (ranks().first()) checkpoint = checkpoint_to_resume(run_);
+  if (checkpoint) check_same_run(checkpoint->config, config_, run_.resume == "auto" ? (run_.output / "checkpoints").string() : run_.resume);
+  method_ = make_training_method(experiment_, run_.weights, run_.placement);
+  checkpoint = shared_by_all(std::move(checkpoint), *method_, ranks());
+  if (checkpoint) {
+    method_->load(checkpoint->state.below("method/"), run_.resume);
+    means_.load(checkpoint->state);
+    validation_.load(checkpoint->state);
+    iteration_ = checkpoint->iteration;
+  }
+
+  loader_ = std::make_unique<TrainingLoader>(experiment_.data, experiment_.degradation, stream_seed(seed(), "training data"),
+                                             training().batch_size, checkpoint ? checkpoint->samples : 0,
+                                             TrainingLoader::Share{ranks().rank(), ranks().count()});
+  epoch_length_ = training().epoch_length > 0 ? training().epoch_length : std::max<int64_t>(1, loader_->pictures() / training().batch_size);
+  if (!ranks().first()) return;
+  if (training().sample_pictures > 0) {
+    DataOptions shown = experiment_.data;
+    shown.pair_pool = 0;
+    TrainingLoader pictures(shown, experiment_.degradation, stream_seed(seed(), "sample pictures"), training().sample_pictures);
+    sample_batch_ = on_device(pictures.next(), run_.placement.device);
+  }
+  folder_.emplace(run_.output, config_, iteration_);
+  log_info("{} {} on {} pictures, {} iterations of {} in epochs of {}, {} process(es), run folder {}", checkpoint ? "resuming" : "training",
+           experiment_.trainer, loader_->pictures(), training().iterations, training().batch_size, epoch_length_, ranks().count(),
+           run_.output.string());
+  progress_.emplace("training " + experiment_.trainer, training().iterations, iteration_);
+}
+
+int TrainingLoop::run() {
+  const SignalScope signals;
+  while (iteration_ < training().iterations) {
+    iterate();
+    if (signal_ != 0 && iteration_ < training().iterations) {
+      log_warning("signal {}: checkpoint written after iteration {}; go on with --resume auto", signal_, iteration_);
+      return signal_;
     }
   }
+  if (progress_) progress_->finish();
+  if (!ranks().first()) return 0;
+  const auto product = folder_->path() / method_->weights_name();
+  write_safetensors(product, method_->weights(), {{"experiment", experiment_.trainer}});
+  log_info("wrote {}", product.string());
+  return 0;
+}
+
+void TrainingLoop::iterate() {
+  const Batch batch = on_device(loader_->next(), run_.placement.device);
+  torch::manual_seed(stream_seed(seed(), "layers", {static_cast<uint64_t>(iteration_)}));  // dropout, where a network has it
+  const StepPosition position{iteration_, iteration_ / epoch_length_ + 1,
+                              learning_rate_at(experiment_.optimizer.learning_rate, iteration_, training().iterations, epoch_length_)};
+  IterationResult result = run_iteration(*method_, parts_of(batch, training().parts, ranks()), position, ranks());
+  ++iteration_;
+  // All ranks stop where one was told to.
+  at::Tensor told = torch::tensor(static_cast<int64_t>(SignalScope::received()), torch::kInt64);
+  ranks().sum(told);
+  if (told.item<int64_t>() != 0) signal_ = SignalScope::received() != 0 ? SignalScope::received() : SIGTERM;
+
+  if (!result.fault.empty()) {
+    handle(result.fault);
+    result.metrics = {{"left_out", 1.0}};
+  }
+  record(result.metrics, position);
+  if (is_time_for(training().sample_every)) show_samples();
+  if (validation_.due(iteration_)) validate();
+  if (is_time_for(training().checkpoint_every) || signal_ != 0) write_checkpoint();
+}
+
+void TrainingLoop::handle(const std::string& fault) {
+  const std::string what = fmt::format("iteration {}: {}", iteration_, fault);
+  if (training().on_not_finite == "skip") {
+    log_warning("{}; no weight was changed, the iteration is left out", what);
+    return;
+  }
+  if (training().on_not_finite == "roll_back") {
+    std::optional<TrainingCheckpoint> checkpoint;
+    if (ranks().first()) checkpoint = newest_training_checkpoint(folder_->checkpoints());
+    checkpoint = shared_by_all(std::move(checkpoint), *method_, ranks());
+    // Twice without a checkpoint in between would go on for ever.
+    if (checkpoint && rolled_back_ != checkpoint->iteration) {
+      log_warning("{}; back to the weights of iteration {}, on with the pictures that follow", what, checkpoint->iteration);
+      method_->load(checkpoint->state.below("method/"), "checkpoint");
+      rolled_back_ = checkpoint->iteration;
+      return;
+    }
+  }
+  throw Error(
+      fmt::format("{}; no weight was changed, training stops\n"
+                  "  resume from the last checkpoint, with a lower optimizer.learning_rate.value or training.on_not_finite = "
+                  "\"skip\" or \"roll_back\"",
+                  what));
+}
+
+void TrainingLoop::record(Metrics metrics, const StepPosition& position) {
+  means_.add(metrics);
+  if (is_time_for(training().log_every)) {
+    Metrics line = means_.take();
+    line["learning_rate"] = position.learning_rate;
+    line["epoch"] = static_cast<double>(position.epoch);
+    if (folder_) folder_->metrics(iteration_, line);
+  }
+  const auto total = metrics.find("total");
+  if (progress_) progress_->advance(1, total == metrics.end() ? "" : fmt::format("loss {:.4f}", total->second));
+}
+
+void TrainingLoop::show_samples() {
+  if (!sample_batch_) return;
+  const torch::NoGradGuard no_grad;
+  const at::Tensor &hr = sample_batch_->hr, &lr = sample_batch_->lr, restored = method_->restored(*sample_batch_);
+  const at::Tensor bicubic = resize_bicubic(lr, hr.size(2), hr.size(3)).clamp(0, 1);
+  std::vector<at::Tensor> cells;
+  for (int64_t i = 0; i < hr.size(0); ++i) cells.insert(cells.end(), {bicubic[i].cpu(), restored[i].cpu(), hr[i].cpu()});
+  folder_->sample(iteration_, experiment_.trainer, image_grid(cells, 3));
+}
+
+void TrainingLoop::validate() {
+  const Metrics metrics = validation_.measure(*method_);
+  const bool best = validation_.improves(metrics);
+  if (!folder_) return;
+  folder_->metrics(iteration_, metrics);
+  if (best)
+    write_safetensors(folder_->path() / ("best-" + method_->weights_name()), method_->weights(), {{"experiment", experiment_.trainer}});
+}
+
+void TrainingLoop::write_checkpoint() {
+  if (!folder_) return;
+  TrainingCheckpoint now{iteration_, loader_->position(), config_, method_->save().with_prefix("method/")};
+  means_.save(now.state);
+  validation_.save(now.state);
+  write_training_checkpoint(folder_->checkpoints(), now, training().keep_checkpoints);
 }
 
 }  // namespace
 
-int run_training(const Experiment& experiment, const TrainingRun& run) {
-  Experiment written = experiment;
-  const std::string config = write_config(fields_of(written));
-  const auto seed = static_cast<uint64_t>(experiment.seed);
-  const TrainingOptions& training = experiment.training;
-
-  const auto checkpoint = checkpoint_to_resume(run);
-  if (checkpoint) check_same_run(checkpoint->config, config, run.resume == "auto" ? (run.output / "checkpoints").string() : run.resume);
-  const std::unique_ptr<TrainingMethod> method = make_training_method(experiment, run.weights);
-  MetricMeans means;
-  int64_t iteration = 0;
-  if (checkpoint) {
-    method->load(checkpoint->state.below("method/"), run.resume);
-    means.load(checkpoint->state);
-    iteration = checkpoint->iteration;
-  }
-
-  TrainingLoader loader(experiment.data, experiment.degradation, stream_seed(seed, "training data"), training.batch_size,
-                        checkpoint ? checkpoint->samples : 0);
-  const int64_t epoch_length =
-      training.epoch_length > 0 ? training.epoch_length : std::max<int64_t>(1, loader.pictures() / training.batch_size);
-  std::optional<Batch> sample_batch;
-  if (training.sample_pictures > 0) {
-    DataOptions shown = experiment.data;
-    shown.pair_pool = 0;
-    sample_batch = TrainingLoader(shown, experiment.degradation, stream_seed(seed, "sample pictures"), training.sample_pictures).next();
-    degrade_on_device(*sample_batch);
-  }
-
-  RunFolder folder(run.output, config, iteration);
-  log_info("{} {} on {} pictures, {} iterations of {} in epochs of {}, run folder {}", checkpoint ? "resuming" : "training",
-           experiment.trainer, loader.pictures(), training.iterations, training.batch_size, epoch_length, run.output.string());
-  const auto write_checkpoint = [&] {
-    TrainingCheckpoint now{iteration, loader.position(), config, method->save().with_prefix("method/")};
-    means.save(now.state);
-    write_training_checkpoint(folder.checkpoints(), now, training.keep_checkpoints);
-  };
-
-  const SignalScope signals;
-  Progress progress("training " + experiment.trainer, training.iterations, iteration);
-  while (iteration < training.iterations) {
-    Batch batch = loader.next();
-    degrade_on_device(batch);
-    torch::manual_seed(stream_seed(seed, "layers", {static_cast<uint64_t>(iteration)}));  // dropout, where a network has it
-    const StepPosition position{iteration, iteration / epoch_length + 1,
-                                learning_rate_at(experiment.optimizer.learning_rate, iteration, training.iterations, epoch_length)};
-    const Metrics metrics = method->step(batch, position);
-    check_finite(metrics, iteration);
-    means.add(metrics);
-    ++iteration;
-
-    if (iteration % training.log_every == 0 || iteration == training.iterations) {
-      Metrics line = means.take();
-      line["learning_rate"] = position.learning_rate;
-      line["epoch"] = static_cast<double>(position.epoch);
-      folder.metrics(iteration, line);
-    }
-    if (sample_batch && (iteration % training.sample_every == 0 || iteration == training.iterations)) {
-      folder.sample(iteration, experiment.trainer, method->sample(*sample_batch));
-    }
-    if (iteration % training.checkpoint_every == 0 || iteration == training.iterations || received_signal != 0) write_checkpoint();
-    progress.advance(1, fmt::format("loss {:.4f}", metrics.at("total")));
-    if (received_signal != 0 && iteration < training.iterations) {
-      log_warning("signal {}: checkpoint written after iteration {}; go on with --resume auto", static_cast<int>(received_signal),
-                  iteration);
-      return received_signal;
-    }
-  }
-  progress.finish();
-  write_safetensors(folder.path() / method->weights_name(), method->weights(), {{"experiment", experiment.trainer}});
-  log_info("wrote {}", (folder.path() / method->weights_name()).string());
-  return 0;
-}
+int run_training(const Experiment& experiment, const TrainingRun& run) { return TrainingLoop(experiment, run).run(); }
 
 }  // namespace lpnsr

@@ -1,16 +1,23 @@
 #pragma once
-// The loop that all trainers share: batches, rates, metrics, samples, checkpoints, resume, signals.
+// The loop that all trainers share: batches, rates, metrics, samples, validation, checkpoints, resume, signals, ranks.
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "trainers/experiment.h"
+#include "trainers/method.h"
 
 namespace lpnsr {
+
+// Scores of a restored picture against the true one, both [3,H,W] in [0,1]: the metrics live in eval/, which is not known here.
+using Score = std::function<Metrics(const at::Tensor& restored, const at::Tensor& truth)>;
 
 struct TrainingRun {
   std::filesystem::path output;   // run folder
   std::filesystem::path weights;  // weights folder, for the frozen networks and LPIPS
   std::string resume;             // "": a new run; "auto": from the newest checkpoint if there is one; else a checkpoint's path
+  Placement placement = {};
+  Score score = {};
 };
 
 // Returns 0 when the run is complete, or the number of the signal (SIGINT, SIGTERM) that ended it after a checkpoint was written. The

@@ -1,6 +1,7 @@
 // Twenty iterations of the published trainer: both updates in turn, the epoch-wise cosine, clipping, the moving average.
 #include "tests/support/synthetic.h"
 #include "tests/support/training_reference.h"
+#include "trainers/iteration.h"
 
 namespace lpnsr::testing {
 namespace {
@@ -54,7 +55,8 @@ TEST_P(Trajectory, EqualsThePublishedTrainer) {
   for (int64_t k = 0; k < iterations; ++k) {
     const std::string step = tag + "/step" + std::to_string(k);
     const StepPosition position{k, k / epoch_length + 1, learning_rate_at(experiment.optimizer.learning_rate, k, iterations, epoch_length)};
-    Metrics metrics = trainer.step(to_double(reference_images(step, 1)), position, reference_draws(step, 1));
+    trainer.replace_draws(reference_draws(step, 1));
+    Metrics metrics = run_iteration(trainer, to_double(reference_images(step, 1)), position);
     metrics["lr"] = position.learning_rate;
     metrics["predictor_moved"] = norm(moved(parameters, start));
     metrics["disc_moved"] = norm(moved(discriminator->parameters(), disc_start));

@@ -1,6 +1,7 @@
 // One iteration of Algorithm 1 against the published trainer: latents, losses, gradients, the discriminator's half.
 #include "tests/support/synthetic.h"
 #include "tests/support/training_reference.h"
+#include "trainers/iteration.h"
 
 namespace lpnsr::testing {
 namespace {
@@ -79,7 +80,8 @@ TEST_P(UnrolledStep, EqualsThePublishedTrainer) {
     Discriminator discriminator = trainer.adversary()->network();
     fill_discriminator(discriminator);
     experiment.optimizer.clip_norm = 0;
-    const Metrics metrics = trainer.step(batch, {0, 2, 5e-5}, reference_draws("unrolled", 2));
+    trainer.replace_draws(reference_draws("unrolled", 2));
+    const Metrics metrics = run_iteration(trainer, batch, {0, 2, 5e-5});
     const auto& losses = reference.description.at("losses_f64").at("d");
     for (const char* name : {"d_loss", "d_loss_real", "d_loss_fake", "l1", "lpips", "total"}) {
       EXPECT_NEAR(metrics.at(name), losses.at(name).get<double>(), 1e-6 + 1e-5 * std::abs(losses.at(name).get<double>())) << name;

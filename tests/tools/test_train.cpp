@@ -1,5 +1,6 @@
 // Training through the program: resume after a kill, signals, refusals.
 #include <csignal>
+#include <fstream>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "core/files.h"
 #include "core/image.h"
 #include "tests/support/fixtures.h"
+#include "trainers/training_checkpoint.h"
 
 namespace lpnsr::testing {
 namespace {
@@ -151,6 +153,127 @@ TEST_F(Training, TerminationWritesACheckpointAndHasItsOwnStatus) {
   ASSERT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 128 + SIGTERM);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "long/autoencoder.safetensors"));
+}
+
+TEST_F(Training, ProcessesShareTheBatch) {
+  train("autoencoder", "one", {"--set", "training.batch_size=4"});
+  train("autoencoder", "two", {"--set", "training.batch_size=4", "--processes", "2"});
+  const auto one = read_safetensors(folder_ / "one/autoencoder.safetensors").tensors;
+  for (const auto& [key, tensor] : read_safetensors(folder_ / "two/autoencoder.safetensors").tensors) {
+    EXPECT_TRUE(at::allclose(tensor, one.at(key), 1e-2, 1e-4)) << key;
+  }
+  // And the other way round: a run of two goes on as one.
+  const int status = interrupt("autoencoder", "half", "00000004", SIGTERM, {"--set", "training.batch_size=4", "--processes", "2"});
+  EXPECT_EQ(WEXITSTATUS(status), 128 + SIGTERM);
+  train("autoencoder", "half", {"--set", "training.batch_size=4", "--resume", "auto"});
+  for (const auto& [key, tensor] : read_safetensors(folder_ / "half/autoencoder.safetensors").tensors) {
+    EXPECT_TRUE(at::allclose(tensor, one.at(key), 1e-2, 1e-4)) << key;
+  }
+  const auto odd = run_program(arguments("autoencoder", "odd", {"--set", "training.batch_size=3", "--processes", "2"}));
+  EXPECT_EQ(odd.status, 2);
+  EXPECT_THAT(odd.err, HasSubstr("training.batch_size: 3 is no multiple of 2 processes"));
+}
+
+TEST_F(Training, AKilledRankEndsTheRun) {
+  auto words = arguments(
+      "autoencoder", "lost",
+      {"--set", "training.batch_size=4", "--set", "training.iterations=100000", "--processes", "2", "--set", "training.patience=20"});
+  std::vector<char*> argv{const_cast<char*>(std::getenv("LPNSR_PROGRAM"))};
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const auto errors = (folder_ / "errors").string();
+  const pid_t launcher = fork();
+  if (launcher == 0) {
+    if (freopen(errors.c_str(), "w", stderr) == nullptr) _exit(126);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  for (int waited = 0; waited < 60000 && !std::filesystem::exists(folder_ / "lost/checkpoints/iteration-00000002.safetensors"); ++waited) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  std::ifstream children("/proc/" + std::to_string(launcher) + "/task/" + std::to_string(launcher) + "/children");
+  pid_t first = 0, second = 0;
+  children >> first >> second;
+  ASSERT_GT(second, 0);
+  const auto begun = std::chrono::steady_clock::now();
+  kill(second, SIGKILL);
+  int status = 0;
+  waitpid(launcher, &status, 0);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(30));
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) != 0);
+  EXPECT_THAT(read_file(errors), ::testing::AllOf(HasSubstr("rank 1 was killed by signal 9"), HasSubstr("another rank is gone")));
+}
+
+TEST_F(Training, LowerPrecisionTrainsToo) {
+  train("autoencoder", "autoencoder");
+  train("denoiser", "denoiser");
+  for (const std::string precision : {"bf16", "fp16"}) {
+    train("noise_predictor", precision, {"--precision", precision});
+    EXPECT_THAT(read_file(folder_ / precision / "config.toml"), HasSubstr("precision = \"" + precision + "\""));
+  }
+  EXPECT_THAT(read_file(folder_ / "fp16/metrics.jsonl"), HasSubstr("loss_scale"));
+  train("noise_predictor", "parts", {"--set", "training.parts=2", "--set", "training.recompute_activations=true"});
+}
+
+TEST_F(Training, WhatIsNotFiniteIsHandledAsConfigured) {
+  // Weights of 1e30 after the first update.
+  const std::vector<std::string> wild = {"--set", "optimizer.learning_rate.value=1e30", "--set", "optimizer.learning_rate.minimum=1e30"};
+  const auto with = [&wild](const std::string& action) {
+    auto all = wild;
+    all.insert(all.end(), {"--set", "training.on_not_finite=" + action});
+    return all;
+  };
+  const auto stopped = run_program(arguments("autoencoder", "stop", wild));
+  EXPECT_EQ(stopped.status, 1);
+  EXPECT_THAT(stopped.err, ::testing::AllOf(HasSubstr("iteration 2: "), HasSubstr("no weight was changed"), HasSubstr("pictures: "),
+                                            HasSubstr("photos/picture")));
+  const auto skipped = run_program(arguments("autoencoder", "skip", with("skip")));
+  EXPECT_EQ(skipped.status, 0) << skipped.err;
+  EXPECT_THAT(skipped.err, HasSubstr("the iteration is left out"));
+  EXPECT_THAT(read_file(folder_ / "skip/metrics.jsonl"), HasSubstr("left_out"));
+  // A checkpoint of the third iteration whose optimiser then goes wild.
+  train("autoencoder", "back", {"--set", "training.iterations=2"});
+  const auto back = run_program(arguments("autoencoder", "roll", with("roll_back")));
+  EXPECT_EQ(back.status, 1);  // nothing to go back to before the first checkpoint, or twice the same
+}
+
+TEST_F(Training, HeldOutPicturesChooseTheBestWeights) {
+  const std::string folders = "validation.folders=[\"" + (folder_ / "photos").string() + "\"]";
+  train("autoencoder", "validated", {"--set", folders, "--set", "validation.every=3"});
+  const std::string lines = read_file(folder_ / "validated/metrics.jsonl");
+  EXPECT_THAT(lines, ::testing::AllOf(HasSubstr("val_psnr"), HasSubstr("val_ssim")));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "validated/best-autoencoder.safetensors"));
+}
+
+// Each part of a checkpoint is needed: without it a resumed run ends elsewhere.
+TEST_F(Training, NoPartOfACheckpointIsIdle) {
+  train("autoencoder", "autoencoder");
+  train("denoiser", "denoiser");
+  train("noise_predictor", "whole", {"--set", "training.keep_checkpoints=9"});
+  const auto checkpoint = read_training_checkpoint(folder_ / "whole/checkpoints/iteration-00000006.safetensors");
+  const std::string wanted = product("whole", "noise_predictor");
+  const auto resumed = [&](const std::string& run, const TrainingCheckpoint& changed) {
+    make_output_folder(folder_ / run / "checkpoints");
+    write_training_checkpoint(folder_ / run / "checkpoints", changed, 9);
+    train("noise_predictor", run, {"--resume", "auto"});
+    return product(run, "noise_predictor");
+  };
+  EXPECT_TRUE(resumed("same", checkpoint) == wanted);
+  const std::vector<std::string> parts = {"method/noise_predictor/weights/", "method/noise_predictor/ema/", "method/noise_predictor/adam/",
+                                          "method/discriminator/weights/", "method/discriminator/adam/"};
+  for (size_t i = 0; i < parts.size(); ++i) {
+    TrainingCheckpoint changed = checkpoint;
+    changed.state = {};
+    for (const auto& [key, tensor] : checkpoint.state) {
+      changed.state.add(key, key.starts_with(parts[i]) ? tensor / 2 : tensor.clone());
+    }
+    EXPECT_FALSE(resumed("without" + std::to_string(i), changed) == wanted) << parts[i];
+  }
+  TrainingCheckpoint other_data = checkpoint, other_iteration = checkpoint;
+  other_data.samples -= 4;
+  EXPECT_FALSE(resumed("data", other_data) == wanted);
+  other_iteration.iteration = 4;  // schedule, epoch and the noise of each iteration hang on it
+  EXPECT_FALSE(resumed("iteration", other_iteration) == wanted);
 }
 
 TEST_F(Training, LpipsWithoutItsFilesStopsWithTheirNames) {

@@ -174,6 +174,19 @@ TEST_F(Loader, UnreadablePicturesAreNamedOrSkipped) {
   EXPECT_THROW_MESSAGE(batches(1), DataError, HasSubstr("none of the training pictures"));
 }
 
+TEST_F(Loader, RanksShareTheSameBatches) {
+  TrainingLoader whole(data, {}, 1, 4, 8);
+  TrainingLoader first(data, {}, 1, 4, 8, {0, 2}), second(data, {}, 1, 4, 8, {1, 2});
+  for (int i = 0; i < 3; ++i) {
+    const Batch batch = whole.next(), one = first.next(), two = second.next();
+    EXPECT_TRUE(torch::equal(torch::cat({one.hr, two.hr}), batch.hr));
+    EXPECT_TRUE(torch::equal(torch::cat({one.lr, two.lr}), batch.lr));
+    EXPECT_EQ(one.names.size() + two.names.size(), batch.names.size());
+    EXPECT_EQ(two.names.back(), batch.names.back());
+    EXPECT_EQ(first.position(), whole.position());
+  }
+}
+
 TEST_F(Loader, EndsWithWorkUnderWay) {
   data.prefetch = 50;
   const TrainingLoader loader(data, {}, 1, 4, 0);

@@ -1,0 +1,28 @@
+#include "trainers/loading.h"
+
+namespace lpnsr {
+
+Batch on_device(const Batch& batch, c10::Device device) {
+  Batch there = batch;
+  if (!device.is_cpu()) {
+    const auto moved = [device](const at::Tensor& tensor) { return tensor.pin_memory().to(device, /*non_blocking=*/true); };
+    there.hr = moved(batch.hr);
+    if (batch.lr.defined()) there.lr = moved(batch.lr);
+  }
+  degrade_on_device(there);
+  return there;
+}
+
+std::vector<Part> parts_of(const Batch& share, int64_t parts, const Ranks& ranks) {
+  const int64_t size = share.hr.size(0), each = size / parts;
+  std::vector<Part> result;
+  for (int64_t number = 0; number < parts; ++number) {
+    const int64_t start = number * each;
+    Batch batch{share.hr.narrow(0, start, each), share.lr.narrow(0, start, each)};
+    batch.names.assign(share.names.begin() + start, share.names.begin() + start + each);
+    result.push_back({std::move(batch), ranks.rank() * size + start, ranks.count() * size, number, parts});
+  }
+  return result;
+}
+
+}  // namespace lpnsr

@@ -1,0 +1,42 @@
+#include "trainers/scalars.h"
+
+namespace lpnsr {
+
+void Scalars::add(const std::string& name, const at::Tensor& mean) {
+  add(name, mean, torch::ones({}, mean.options().requires_grad(false)));
+}
+
+void Scalars::add(const std::string& name, const at::Tensor& sum, const at::Tensor& divisor) {
+  const at::Tensor value = sum.detach().to(torch::kFloat64), weight = divisor.detach().to(value.device(), torch::kFloat64);
+  const auto [place, is_new] = sums_.try_emplace(name, value, weight);
+  if (!is_new) place->second = {place->second.first + value, place->second.second + weight};
+}
+
+at::Tensor Scalars::stacked() const {
+  std::vector<at::Tensor> values;
+  for (const auto& [name, sum] : sums_) values.push_back(sum.first);
+  for (const auto& [name, sum] : sums_) values.push_back(sum.second);
+  return values.empty() ? torch::empty({0}, torch::kFloat64) : torch::stack(values);
+}
+
+Metrics Scalars::named(const at::Tensor& values) const {
+  const at::Tensor fetched = values.cpu();
+  const auto* all = fetched.const_data_ptr<double>();
+  Metrics metrics;
+  for (const auto& [name, sum] : sums_) {
+    const double divisor = all[sums_.size()];
+    if (divisor != 0.0) metrics[name] = *all / divisor;
+    ++all;
+  }
+  return metrics;
+}
+
+Metrics Scalars::own() const { return named(stacked()); }
+
+Metrics Scalars::of_all(const Ranks& ranks) const {
+  const at::Tensor values = stacked();
+  ranks.sum(values);
+  return named(values);
+}
+
+}  // namespace lpnsr

@@ -1,0 +1,27 @@
+#include "trainers/signals.h"
+
+namespace lpnsr {
+namespace {
+
+volatile std::sig_atomic_t received_signal = 0;
+extern "C" void remember_signal(int signal) { received_signal = signal; }
+
+}  // namespace
+
+SignalScope::SignalScope() : interrupt_{}, terminate_{} {
+  received_signal = 0;
+  struct sigaction action {};
+  action.sa_handler = remember_signal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, &interrupt_);
+  sigaction(SIGTERM, &action, &terminate_);
+}
+
+SignalScope::~SignalScope() {
+  sigaction(SIGINT, &interrupt_, nullptr);
+  sigaction(SIGTERM, &terminate_, nullptr);
+}
+
+int SignalScope::received() { return received_signal; }
+
+}  // namespace lpnsr
