@@ -265,7 +265,7 @@ TEST_F(Training, NoPartOfACheckpointIsIdle) {
     TrainingCheckpoint changed = checkpoint;
     changed.state = {};
     for (const auto& [key, tensor] : checkpoint.state) {
-      changed.state.add(key, key.starts_with(parts[i]) ? tensor / 2 : tensor.clone());
+      changed.state.add(key, key.starts_with(parts[i]) && tensor.is_floating_point() ? tensor / 2 : tensor.clone());
     }
     EXPECT_FALSE(resumed("without" + std::to_string(i), changed) == wanted) << parts[i];
   }
