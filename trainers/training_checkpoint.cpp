@@ -56,7 +56,6 @@ void write_training_checkpoint(const std::filesystem::path& folder, const Traini
                      {"samples", std::to_string(checkpoint.samples)},
                      {"config", checkpoint.config},
                      {"crc32", checksum(checkpoint.state)}});
-  remove_partial_files(folder);  // of killed runs: each may be as large as a checkpoint
   const auto all = checkpoints_in(folder);
   for (size_t i = static_cast<size_t>(keep); i < all.size(); ++i) {
     std::error_code ignored;

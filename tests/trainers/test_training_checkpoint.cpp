@@ -90,11 +90,6 @@ TEST(TrainingCheckpoint, KilledAtAnyInstantTheLastCompleteOneIsThere) {
     complete = newest->iteration;
   }
   EXPECT_GT(complete, 20);
-  // What the killed writers left does not pile up.
-  write_training_checkpoint(folder.path(), checkpoint_at(complete + 1), 2);
-  int64_t files = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder.path())) ++files;
-  EXPECT_LE(files, 4);
 }
 
 // A limit on the size of files stands for a full disk.
