@@ -1,15 +1,17 @@
 #include "eval/psnr_ssim.h"
 
+#include <numeric>
+
 #include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/image.h"
+#include "eval/ssim_map.h"
 
 namespace lpnsr {
 namespace {
 
 constexpr int64_t window_size = 11;
-constexpr double window_sigma = 1.5;
 
 bool is_pyiqa(const PsnrSsimOptions& options) { return options.protocol.starts_with("pyiqa"); }
 
@@ -53,25 +55,16 @@ at::Tensor compared_values(const at::Tensor& picture, const PsnrSsimOptions& opt
   return rounded_y ? luma.round() : luma;
 }
 
-at::Tensor gaussian_line() {
-  const auto offsets = torch::arange(window_size, torch::kFloat64) - (window_size - 1) / 2;
-  const auto line = torch::exp(-offsets.square() / (2 * window_sigma * window_sigma));
-  return line / line.sum();
-}
-
-// Weighted means over the 11x11 windows that lie within [N,1,H,W]. pyiqa rounds its window to float32; only the sum of the weights matters
-// then, which enters squared means and mean squares differently.
-at::Tensor window_means(const at::Tensor& maps, bool rounded_window) {
-  auto line = gaussian_line();
-  if (rounded_window) line = line * torch::outer(line, line).to(torch::kFloat32).to(torch::kFloat64).sum().sqrt();
-  at::Tensor result = maps;
-  for (const int64_t axis : {2, 3}) {
-    const int64_t positions = result.size(axis) - window_size + 1;
-    auto sum = result.narrow(axis, 0, positions) * line[0].item<double>();
-    for (int64_t k = 1; k < window_size; ++k) sum.add_(result.narrow(axis, k, positions), line[k].item<double>());
-    result = sum;
-  }
-  return result;
+double squared_error(const Plane& a, const Plane& b) {
+  std::vector<double> sums(static_cast<size_t>(a.height));
+  for_rows(a.height, [&](int64_t begin, int64_t end) {
+    for (int64_t y = begin; y < end; ++y) {
+      double sum = 0;
+      for (int64_t x = 0; x < a.width; ++x) sum += (a.row(y)[x] - b.row(y)[x]) * (a.row(y)[x] - b.row(y)[x]);
+      sums[static_cast<size_t>(y)] = sum;
+    }
+  });
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
 }  // namespace
@@ -79,6 +72,12 @@ at::Tensor window_means(const at::Tensor& maps, bool rounded_window) {
 const std::vector<std::string>& psnr_ssim_protocols() {
   static const std::vector<std::string> names = {"lpnsr", "basicsr", "resshift", "pyiqa", "pyiqa_yiq"};
   return names;
+}
+
+void PsnrSsimOptions::fields(FieldVisitor& v) {
+  v.choice("protocol", protocol, psnr_ssim_protocols(), "the published implementation to follow");
+  v.choice("channel", channel, {"y", "rgb"}, "luma or all three");
+  v.integer("crop", crop, {-1.0}, "pixels taken off each side first; -1: as the protocol does");
 }
 
 PsnrSsimOptions checked(PsnrSsimOptions options) {
@@ -105,28 +104,25 @@ double psnr(const at::Tensor& image, const at::Tensor& reference, const PsnrSsim
   const bool rounded = full.protocol == "resshift";
   const auto a = compared_values(cropped(image, full.crop, 1), full, rounded),
              b = compared_values(cropped(reference, full.crop, 1), full, rounded);
-  const double error = (a - b).square().mean().item<double>();
+  double error = 0;
+  for (int64_t c = 0; c < a.size(0); ++c) error += squared_error(plane_of(a[c]), plane_of(b[c]));
+  error /= static_cast<double>(a.numel());
   if (is_pyiqa(full)) return 10.0 * std::log10(1.0 / (error / (255.0 * 255.0) + 1e-8));
   return error == 0.0 ? std::numeric_limits<double>::infinity() : 10.0 * std::log10(255.0 * 255.0 / error);
 }
 
 double ssim(const at::Tensor& image, const at::Tensor& reference, const PsnrSsimOptions& options) {
-  constexpr double c1 = 0.01 * 255 * 0.01 * 255, c2 = 0.03 * 255 * 0.03 * 255;
   const auto full = checked(options);
   check_pair(image, reference);
   const bool lpnsr = full.protocol == "lpnsr", pyiqa = is_pyiqa(full), rounded = pyiqa || full.protocol == "resshift";
-  const int64_t smallest = window_size + (lpnsr ? 1 : 0);
-  const auto a = compared_values(cropped(image, full.crop, smallest), full, rounded).unsqueeze(1);
-  const auto b = compared_values(cropped(reference, full.crop, smallest), full, rounded).unsqueeze(1);
-  const auto means = window_means(torch::cat({a, b, a * a, b * b, a * b}), pyiqa).chunk(5);
-  const auto &mean_a = means[0], &mean_b = means[1];
-  const auto variance_a = means[2] - mean_a * mean_a, variance_b = means[3] - mean_b * mean_b, covariance = means[4] - mean_a * mean_b;
-  auto contrast = (2 * covariance + c2) / (variance_a + variance_b + c2);
-  if (pyiqa) contrast = torch::relu(contrast);
-  auto map = contrast * (2 * mean_a * mean_b + c1) / (mean_a * mean_a + mean_b * mean_b + c1);
   // The released program cuts its map with an off-by-one at the end (goldens/metrics/README.md).
-  if (lpnsr) map = map.narrow(2, 0, map.size(2) - 1).narrow(3, 0, map.size(3) - 1);
-  return map.mean().item<double>();
+  const int64_t left_out = lpnsr ? 1 : 0;
+  const auto a = compared_values(cropped(image, full.crop, window_size + left_out), full, rounded);
+  const auto b = compared_values(cropped(reference, full.crop, window_size + left_out), full, rounded);
+  double sum = 0;
+  for (int64_t c = 0; c < a.size(0); ++c)
+    sum += ssim_means(plane_of(a[c]), plane_of(b[c]), {.clipped = pyiqa, .left_out_at_end = left_out}).ssim;
+  return sum / static_cast<double>(a.size(0));
 }
 
 }  // namespace lpnsr
