@@ -54,10 +54,12 @@ WeightReader maniqa_reader(const std::vector<std::filesystem::path>& files, c10:
 }  // namespace
 
 std::vector<std::pair<int64_t, int64_t>> maniqa_crops(int64_t height, int64_t width, int64_t count) {
-  constexpr int64_t steps = 5;
-  const int64_t down = (height - crop_side) / (steps - 1), across = (width - crop_side) / (steps - 1);
+  // pyiqa's grid has the root of the count rounded up as its columns and the root rounded down as the divisor of its step.
+  const double root = std::sqrt(static_cast<double>(count));
+  const auto columns = static_cast<int64_t>(std::ceil(root)), divisor = static_cast<int64_t>(root);
+  const int64_t down = (height - crop_side) / divisor, across = (width - crop_side) / divisor;
   std::vector<std::pair<int64_t, int64_t>> crops;
-  for (int64_t i = 0; i < count; ++i) crops.emplace_back(i / steps * down, i % steps * across);
+  for (int64_t i = 0; i < count; ++i) crops.emplace_back(i / columns * down, i % columns * across);
   return crops;
 }
 

@@ -12,7 +12,8 @@
 
 namespace lpnsr {
 
-// Tops and lefts of the 224x224 crops, as pyiqa takes them: the first `count` of a 5x5 grid, row by row. The shorter side is above 224.
+// Tops and lefts of the 224x224 crops, as pyiqa takes them: the first `count` of a grid, row by row, which
+// is 5x5 for 20. The shorter side is above 224.
 std::vector<std::pair<int64_t, int64_t>> maniqa_crops(int64_t height, int64_t width, int64_t count = 20);
 // [3,H,W] as it is, or enlarged where its shorter side is at most 224.
 at::Tensor maniqa_sized(const at::Tensor& image);

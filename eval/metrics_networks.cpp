@@ -68,7 +68,7 @@ void prepare_topiq(Metric& metric, const MetricRequest& request) {
 
 struct ManiqaOptions {
   int64_t crops = 20;
-  void fields(FieldVisitor& v) { v.integer("crops", crops, {1, 25}, "of 224x224, the first of a 5x5 grid"); }
+  void fields(FieldVisitor& v) { v.integer("crops", crops, {1, 400}, "of 224x224, the first of a grid (5x5 for 20)"); }
 };
 
 void prepare_maniqa(Metric& metric, const MetricRequest& request) {

@@ -98,8 +98,19 @@ void block_features(const Plane& mscn, int64_t top, int64_t left, int64_t size, 
   }
 }
 
-LPNSR_VECTORISED void normalise_row(const double* x, const double* mean, const double* square, double epsilon, double* to, int64_t count) {
+LPNSR_VECTORISED void normalise_row(const double* x, const double* mean, const double* square, double* to, int64_t count) {
+  constexpr double epsilon = std::numeric_limits<double>::epsilon();
   for (int64_t i = 0; i < count; ++i) to[i] = (x[i] - mean[i]) / (std::sqrt(std::abs(square[i] - mean[i] * mean[i]) + epsilon) + 1);
+}
+
+// BasicSR keeps its maps in float32: a variance is then the difference of two rounded numbers, and the mean of a flat area is exact.
+void normalise_row_in_float(const double* x, const double* mean, const double* square, double* to, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const auto m = static_cast<float>(mean[i]), s = static_cast<float>(square[i]);
+    const float squared_mean = m * m;
+    const float deviation = std::sqrt(std::abs(s - squared_mean));
+    to[i] = (static_cast<float>(x[i]) - m) / (deviation + 1.0F);
+  }
 }
 
 LumaKind luma_kind(const NiqeOptions& options) {
@@ -126,17 +137,11 @@ Plane normalised_luminance(const Plane& luma, const NiqeOptions& options) {
   const auto line = basicsr ? gaussian_line(7, 7.0 / 6.0) : rounded_gaussian_line(7, 7.0 / 6.0);
   Plane squares(luma.height, luma.width);
   for (size_t i = 0; i < squares.values.size(); ++i) squares.values[i] = luma.values[i] * luma.values[i];
-  Plane mean = filtered(luma, line), square = filtered(squares, line);
-  if (basicsr) {
-    // Means kept in float32 are exact where the picture is flat, and exact zeros belong to neither side of the fits.
-    for (auto* plane : {&mean, &square}) {
-      for (double& value : plane->values) value = static_cast<float>(value);
-    }
-  }
+  const Plane mean = filtered(luma, line), square = filtered(squares, line);
   Plane result(luma.height, luma.width);
   for_rows(luma.height, [&](int64_t begin, int64_t end) {
     for (int64_t y = begin; y < end; ++y) {
-      normalise_row(luma.row(y), mean.row(y), square.row(y), basicsr ? 0.0 : std::numeric_limits<double>::epsilon(), result.row(y), luma.width);
+      (basicsr ? normalise_row_in_float : normalise_row)(luma.row(y), mean.row(y), square.row(y), result.row(y), luma.width);
     }
   });
   return result;
