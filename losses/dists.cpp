@@ -111,9 +111,7 @@ at::Tensor Dists::operator()(const at::Tensor& image, const at::Tensor& referenc
 
 std::vector<PublishedFile> dists_files() {
   return {{{"vgg16-397923af.pth"}, "the backbone", "download.pytorch.org/models"},
-          {{"DISTS_weights-f5e65c96.pth", "dists_weights.pth", "DISTS.pt", "weights.pt"},
-           "the weights of the channels",
-           "pyiqa's v0.1-weights; weights.pt of the package DISTS-pytorch is the same"}};
+          {{"DISTS_weights-f5e65c96.pth"}, "the weights of the channels", "pyiqa's release v0.1-weights"}};
 }
 
 }  // namespace lpnsr

@@ -72,6 +72,22 @@ TEST(Evaluate, ScoresAndMeans) {
   EXPECT_EQ(json["pictures"][0]["ssim"].get<double>(), evaluation.pictures[0].values[1]);
 }
 
+TEST(Evaluate, SetsHaveOneValue) {
+  const TemporaryFolder restored, hr;
+  for (const std::string name : {"a.png", "b.png"}) {
+    write_rgb(restored / name, square(1));
+    write_rgb(hr / name, square(2));
+  }
+  Metric metric{.name = "set", .label = "Set", .protocol = "mean", .kind = MetricKind::set};
+  metric.features = [](const at::Tensor& image) { return image.mean({1, 2}); };
+  metric.distance = [](const at::Tensor& a, const at::Tensor& b) { return (a.mean(0) - b.mean(0)).abs().sum().item<double>(); };
+  const auto evaluation = evaluate(pair_pictures(restored.path(), hr.path()), {metric});
+  const auto want = (square(1).mul(255).round().div(255).mean({1, 2}) - square(2).mul(255).round().div(255).mean({1, 2})).abs().sum();
+  EXPECT_NEAR(evaluation.means()[0], want.item<double>(), 1e-5);
+  EXPECT_THAT(evaluation.csv(), HasSubstr("\na.png,\nb.png,\nAVERAGE,"));
+  EXPECT_EQ(evaluation.json()["pictures"][0]["set"], nullptr);
+}
+
 TEST(Evaluate, NumbersThatJsonLacks) {
   const TemporaryFolder folder;
   write_rgb(folder / "same.png", square(1));
