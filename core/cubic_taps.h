@@ -1,6 +1,6 @@
 #pragma once
-// MATLAB's imresize (BasicSR's and pyiqa's) along one axis: Keys' cubic with a = -0.5, antialiased when it shrinks, borders mirrored with the
-// edge repeated.
+// MATLAB's imresize (BasicSR's and pyiqa's) along one axis: Keys' cubic with a = -0.5, antialiased when it shrinks, borders mirrored with
+// the edge repeated.
 #include <cstdint>
 #include <vector>
 

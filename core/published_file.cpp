@@ -27,9 +27,10 @@ std::vector<std::filesystem::path> find_all_published(const std::filesystem::pat
     guidance += fmt::format("\n  {}  {} ({})", file.names.front(), file.what, file.source);
   }
   if (missing.empty()) return found;
-  throw Error(fmt::format("{}: {} not found; {} needs in the weights folder (--weights-dir, $LPNSR_WEIGHTS or weights/):{}\n"
-                          "a .safetensors of the same name will do",
-                          folder.string(), fmt::join(missing, " and "), purpose, guidance));
+  throw Error(
+      fmt::format("{}: {} not found; {} needs in the weights folder (--weights-dir, $LPNSR_WEIGHTS or weights/):{}\n"
+                  "a .safetensors of the same name will do",
+                  folder.string(), fmt::join(missing, " and "), purpose, guidance));
 }
 
 }  // namespace lpnsr

@@ -41,8 +41,8 @@ ClipImageTower::ClipImageTower(WeightReader& reader) {
       unit.filter = take(block, 2, square_kernel(width, width, 3));
       unit.expand = take(block, 3, square_kernel(width, 4 * width, 1));
       if (b == 0) {
-        unit.project = take_normalised_convolution(reader, block + "downsample.0", block + "downsample.1",
-                                                   square_kernel(channels, 4 * width, 1));
+        unit.project =
+            take_normalised_convolution(reader, block + "downsample.0", block + "downsample.1", square_kernel(channels, 4 * width, 1));
       }
       channels = 4 * width;
     }

@@ -21,16 +21,16 @@ at::Tensor unit_rows(const at::Tensor& x) { return x / x.norm(2, {-1}, true); }
 at::Tensor clipiqa_prompts() {
   constexpr int64_t start = 49406, end = 49407, image = 2867, edges = 20938, resolution = 9977;
   const std::vector<std::vector<int64_t>> prompts = {
-      {886, image},                // Good image
-      {2103, image},               // bad image
-      {8157, image},               // Sharp image
-      {21977, image},              // blurry image
-      {8157, edges},               // sharp edges
-      {21977, edges},              // blurry edges
-      {1400, resolution, image},   // High resolution image
-      {1042, resolution, image},   // low resolution image
-      {9307, 268, 1139, image},    // Noise-free image
-      {33495, image},              // noisy image
+      {886, image},               // Good image
+      {2103, image},              // bad image
+      {8157, image},              // Sharp image
+      {21977, image},             // blurry image
+      {8157, edges},              // sharp edges
+      {21977, edges},             // blurry edges
+      {1400, resolution, image},  // High resolution image
+      {1042, resolution, image},  // low resolution image
+      {9307, 268, 1139, image},   // Noise-free image
+      {33495, image},             // noisy image
   };
   auto tokens = at::zeros({static_cast<int64_t>(prompts.size()), 77}, at::kLong);
   auto rows = tokens.accessor<int64_t, 2>();

@@ -21,7 +21,7 @@ struct Evaluation {
   std::vector<PictureScores> pictures;  // NaN in the columns of metrics of sets
   std::vector<double> sets = {};        // in the order of the metrics; NaN but for metrics of sets
   std::vector<double> values(size_t metric) const;
-  std::vector<double> means() const;    // NaN values are left out, as in the released program; of a metric of sets its value
+  std::vector<double> means() const;  // NaN values are left out, as in the released program; of a metric of sets its value
   std::string table() const;          // aligned Markdown
   std::string csv() const;            // picture,psnr,…; the last row AVERAGE
   nlohmann::json json() const;        // NaN is null, infinity the text "inf"

@@ -7,7 +7,8 @@ namespace lpnsr {
 
 class ShapeGrid {
  public:
-  // first, first + 0.001, … up to 10. `inverse`: the table holds G(1/a) G(3/a) / G(2/a)^2, which falls with a; else its inverse, which rises.
+  // first, first + 0.001, … up to 10. `inverse`: the table holds G(1/a) G(3/a) / G(2/a)^2, which falls with a; else its inverse, which
+  // rises.
   ShapeGrid(double first, bool inverse);
   // Index of the shape whose ratio is nearest, the first of equals; 0 for NaN, as an argmin over NaN gives.
   size_t nearest(double ratio) const;

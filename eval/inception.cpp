@@ -95,7 +95,8 @@ std::vector<Named> all_layers() {
 InceptionV3::InceptionV3(const std::vector<std::filesystem::path>& files, c10::Device device) : device_(device) {
   auto merged = merged_weights(files);
   WeightReader reader(std::move(merged.entries), merged.origin, device);
-  for (const auto& [name, shape] : all_layers()) layers_[name] = take_normalised_convolution(reader, name + ".conv", name + ".bn", shape, 1e-3);
+  for (const auto& [name, shape] : all_layers())
+    layers_[name] = take_normalised_convolution(reader, name + ".conv", name + ".bn", shape, 1e-3);
   reader.skip("fc.weight", {1008, 2048});
   reader.skip("fc.bias", {1008});
   reader.finish();
@@ -116,11 +117,10 @@ at::Tensor InceptionV3::unit_a(const std::string& unit, const at::Tensor& x) con
 }
 
 at::Tensor InceptionV3::unit_c(const std::string& unit, const at::Tensor& x) const {
-  return at::cat(
-      {run(unit + "branch1x1", x), chain(unit, {"branch7x7_1", "branch7x7_2", "branch7x7_3"}, x),
-       chain(unit, {"branch7x7dbl_1", "branch7x7dbl_2", "branch7x7dbl_3", "branch7x7dbl_4", "branch7x7dbl_5"}, x),
-       run(unit + "branch_pool", average_of_3x3(x))},
-      1);
+  return at::cat({run(unit + "branch1x1", x), chain(unit, {"branch7x7_1", "branch7x7_2", "branch7x7_3"}, x),
+                  chain(unit, {"branch7x7dbl_1", "branch7x7dbl_2", "branch7x7dbl_3", "branch7x7dbl_4", "branch7x7dbl_5"}, x),
+                  run(unit + "branch_pool", average_of_3x3(x))},
+                 1);
 }
 
 at::Tensor InceptionV3::unit_e(const std::string& unit, const at::Tensor& x, bool max_pool) const {
@@ -141,7 +141,8 @@ at::Tensor InceptionV3::operator()(const at::Tensor& image, std::map<std::string
   x = halving_pool(chain("", {"Conv2d_3b_1x1", "Conv2d_4a_3x3"}, x));
   note("blocks.1", x);
   for (const char* unit : {"Mixed_5b.", "Mixed_5c.", "Mixed_5d."}) x = unit_a(unit, x);
-  x = at::cat({run("Mixed_6a.branch3x3", x), chain("Mixed_6a.", {"branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"}, x), halving_pool(x)}, 1);
+  x = at::cat(
+      {run("Mixed_6a.branch3x3", x), chain("Mixed_6a.", {"branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"}, x), halving_pool(x)}, 1);
   for (const char* unit : {"Mixed_6b.", "Mixed_6c.", "Mixed_6d.", "Mixed_6e."}) x = unit_c(unit, x);
   note("blocks.2", x);
   x = at::cat({chain("Mixed_7a.", {"branch3x3_1", "branch3x3_2"}, x),

@@ -13,7 +13,8 @@ class InceptionV3 {
  public:
   // pt_inception-2015-12-05-6726825d.pth. Throws DataError where it does not fit.
   InceptionV3(const std::vector<std::filesystem::path>& files, c10::Device device);
-  // [N,3,299,299] in [-1,1] -> [N,2048], the mean over the last map. Leaves "blocks.0" to "blocks.2", the maps after the pools and Mixed_6e.
+  // [N,3,299,299] in [-1,1] -> [N,2048], the mean over the last map. Leaves "blocks.0" to "blocks.2", the maps after the pools and
+  // Mixed_6e.
   at::Tensor operator()(const at::Tensor& image, std::map<std::string, at::Tensor>* stages = nullptr) const;
 
  private:

@@ -24,7 +24,8 @@ at::Tensor Convolution::operator()(const at::Tensor& x) const {
 }
 
 Convolution take_convolution(WeightReader& reader, const std::string& key, const ConvolutionShape& shape, bool bias) {
-  Convolution layer{reader.take(key + ".weight", {shape.out, shape.in, shape.height, shape.width}), {}, shape.stride, shape.pad_y, shape.pad_x};
+  Convolution layer{
+      reader.take(key + ".weight", {shape.out, shape.in, shape.height, shape.width}), {}, shape.stride, shape.pad_y, shape.pad_x};
   layer.weight = layer.weight.contiguous(at::MemoryFormat::ChannelsLast);
   if (bias) layer.bias = reader.take(key + ".bias", {shape.out});
   return layer;
@@ -54,7 +55,8 @@ LayerNorm take_layer_norm(WeightReader& reader, const std::string& key, int64_t 
 }
 
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads, bool causal) {
-  const auto joined = at::scaled_dot_product_attention(split_heads(q, heads), split_heads(k, heads), split_heads(v, heads), {}, 0.0, causal);
+  const auto joined =
+      at::scaled_dot_product_attention(split_heads(q, heads), split_heads(k, heads), split_heads(v, heads), {}, 0.0, causal);
   return joined.transpose(1, 2).reshape({q.size(0), q.size(1), q.size(2)});
 }
 
@@ -82,7 +84,8 @@ at::Tensor normalised_image(const at::Tensor& image, const Normalisation& normal
     return at::tensor(at::ArrayRef<double>(values)).to(device, at::kFloat).view({1, 3, 1, 1});
   };
   const auto batch = image.dim() == 3 ? image.unsqueeze(0) : image;
-  return ((batch.to(device, at::kFloat) - row(normalisation.mean)) / row(normalisation.deviation)).contiguous(at::MemoryFormat::ChannelsLast);
+  return ((batch.to(device, at::kFloat) - row(normalisation.mean)) / row(normalisation.deviation))
+      .contiguous(at::MemoryFormat::ChannelsLast);
 }
 
 MergedWeights merged_weights(const std::vector<std::filesystem::path>& files) {

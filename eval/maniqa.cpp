@@ -16,7 +16,9 @@ constexpr size_t first_tapped = 6, last_tapped = 9;
 // [N,28,28,C] -> [N*49,16,C] and back.
 at::Tensor into_windows(const at::Tensor& x) {
   const int64_t n = x.size(0), windows = token_grid / swin_window;
-  return x.view({n, windows, swin_window, windows, swin_window, -1}).permute({0, 1, 3, 2, 4, 5}).reshape({n * windows * windows, window_tokens, -1});
+  return x.view({n, windows, swin_window, windows, swin_window, -1})
+      .permute({0, 1, 3, 2, 4, 5})
+      .reshape({n * windows * windows, window_tokens, -1});
 }
 at::Tensor from_windows(const at::Tensor& x, int64_t n) {
   const int64_t windows = token_grid / swin_window;
@@ -28,7 +30,8 @@ at::Tensor relative_places() {
   auto places = at::empty({window_tokens * window_tokens}, at::kLong);
   for (int64_t i = 0; i < window_tokens; ++i) {
     for (int64_t j = 0; j < window_tokens; ++j) {
-      const int64_t down = i / swin_window - j / swin_window + swin_window - 1, across = i % swin_window - j % swin_window + swin_window - 1;
+      const int64_t down = i / swin_window - j / swin_window + swin_window - 1,
+                    across = i % swin_window - j % swin_window + swin_window - 1;
       places.data_ptr<int64_t>()[i * window_tokens + j] = down * (2 * swin_window - 1) + across;
     }
   }
@@ -95,7 +98,9 @@ at::Tensor Maniqa::WindowBlock::operator()(const at::Tensor& x) const {
 std::array<Maniqa::ChannelAttention, 2> Maniqa::take_channel_attention(WeightReader& reader, const std::string& key) {
   std::array<ChannelAttention, 2> blocks;
   for (size_t i = 0; i < 2; ++i) {
-    const auto take = [&](const char* part) { return take_linear(reader, fmt::format("{}.{}.{}", key, i, part), token_count, token_count); };
+    const auto take = [&](const char* part) {
+      return take_linear(reader, fmt::format("{}.{}.{}", key, i, part), token_count, token_count);
+    };
     blocks[i] = {take("c_q"), take("c_k"), take("c_v")};
   }
   return blocks;
@@ -115,7 +120,8 @@ Maniqa::SwinStage Maniqa::take_swin(WeightReader& reader, const std::string& key
       block.out = take_linear(reader, prefix + "attn.proj", width, width);
       block.before_mlp = take_layer_norm(reader, prefix + "norm2", width);
       block.mlp = take_mlp(reader, prefix + "mlp.", width, swin_mlp);
-      const auto table = reader.take(prefix + "attn.relative_position_bias_table", {(2 * swin_window - 1) * (2 * swin_window - 1), swin_heads});
+      const auto table =
+          reader.take(prefix + "attn.relative_position_bias_table", {(2 * swin_window - 1) * (2 * swin_window - 1), swin_heads});
       block.bias = table.index_select(0, places).t().reshape({1, swin_heads, window_tokens, window_tokens});
       block.shift = b == 0 ? 0 : swin_window / 2;
       if (block.shift > 0) block.bias = block.bias + shift_mask(block.shift).to(device_).unsqueeze(1);

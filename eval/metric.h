@@ -1,6 +1,6 @@
 #pragma once
-// What a metric is to the rest of the program. Each metric is one module: a description with its name, the files it needs and a function that
-// makes it ready; `lpnsr evaluate`, `forward`, `bench` and the reports know metrics by this alone.
+// What a metric is to the rest of the program. Each metric is one module: a description with its name, the files it needs and a function
+// that makes it ready; `lpnsr evaluate`, `forward`, `bench` and the reports know metrics by this alone.
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -28,7 +28,7 @@ struct Metric {
   MetricKind kind = MetricKind::pair;
   bool higher_is_better = true;
   int decimals = 4;
-  std::vector<std::filesystem::path> weights;
+  std::vector<std::filesystem::path> weights = {};
 
   // Picture and pair: RGB [3,H,W] in [0,1] on the CPU; `reference` is undefined where none is needed. The value depends on nothing but the
   // pictures: not on other calls, their order or the number of threads. Throws UsageError for pictures that are too small.

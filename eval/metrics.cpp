@@ -46,8 +46,9 @@ void read_metric_options(const FieldList& fields, const MetricRequest& request) 
 
 const std::vector<MetricDescription>& metric_descriptions() {
   static const std::vector<MetricDescription> descriptions = {
-      describe_psnr(), describe_ssim(), describe_lpips_alex(), describe_lpips_vgg(), describe_lpips_squeeze(), describe_dists(), describe_niqe(),
-      describe_nrqm(), describe_pi(),   describe_clipiqa(),    describe_musiq(),     describe_maniqa(),        describe_topiq_nr(), describe_fid()};
+      describe_psnr(),  describe_ssim(),   describe_lpips_alex(), describe_lpips_vgg(), describe_lpips_squeeze(),
+      describe_dists(), describe_niqe(),   describe_nrqm(),       describe_pi(),        describe_clipiqa(),
+      describe_musiq(), describe_maniqa(), describe_topiq_nr(),   describe_fid()};
   return descriptions;
 }
 
@@ -78,8 +79,7 @@ Metric make_metric(const MetricDescription& description, const MetricRequest& re
                 .higher_is_better = description.higher_is_better,
                 .decimals = description.decimals,
                 .weights = request.files};
-  if (!description.configurable && (request.config || !request.set.empty()))
-    throw UsageError(description.name + " has no options");
+  if (!description.configurable && (request.config || !request.set.empty())) throw UsageError(description.name + " has no options");
   description.prepare(metric, request);
   if (metric.score) metric.score = guarded(metric.score);
   return metric;

@@ -81,12 +81,8 @@ MetricDescription describe_niqe() {
 }
 
 MetricDescription describe_nrqm() {
-  return {.name = "nrqm",
-          .label = "NRQM",
-          .kind = MetricKind::picture,
-          .files = {nrqm_file()},
-          .configurable = true,
-          .prepare = prepare_nrqm};
+  return {
+      .name = "nrqm", .label = "NRQM", .kind = MetricKind::picture, .files = {nrqm_file()}, .configurable = true, .prepare = prepare_nrqm};
 }
 
 MetricDescription describe_pi() {

@@ -18,7 +18,9 @@ constexpr const char* pyiqa_weights = "github.com/chaofengc/IQA-PyTorch, release
 
 struct DistsOptions {
   int64_t resize = 0;
-  void fields(FieldVisitor& v) { v.integer("resize", resize, {0}, "shorter side that both are resized to first, as the authors' script does with 256; 0: none"); }
+  void fields(FieldVisitor& v) {
+    v.integer("resize", resize, {0}, "shorter side that both are resized to first, as the authors' script does with 256; 0: none");
+  }
 };
 
 at::Tensor with_shorter_side(const at::Tensor& image, int64_t side) {
@@ -95,7 +97,8 @@ void prepare_fid(Metric& metric, const MetricRequest& request) {
 }  // namespace
 
 MetricDescription describe_dists() {
-  return {.name = "dists", .label = "DISTS", .higher_is_better = false, .files = dists_files(), .configurable = true, .prepare = prepare_dists};
+  return {
+      .name = "dists", .label = "DISTS", .higher_is_better = false, .files = dists_files(), .configurable = true, .prepare = prepare_dists};
 }
 
 MetricDescription describe_clipiqa() {

@@ -37,8 +37,7 @@ MusiqPatches musiq_patches(const at::Tensor& image) {
     const auto resized = scale == 2 ? signed_values : with_longer_side(signed_values, longer);
     const int64_t down = (resized.size(2) + patch_side - 1) / patch_side, across = (resized.size(3) + patch_side - 1) / patch_side;
     const int64_t extra_y = down * patch_side - resized.size(2), extra_x = across * patch_side - resized.size(3);
-    const auto padded =
-        at::constant_pad_nd(resized, {extra_x / 2, extra_x - extra_x / 2, extra_y / 2, extra_y - extra_y / 2});
+    const auto padded = at::constant_pad_nd(resized, {extra_x / 2, extra_x - extra_x / 2, extra_y / 2, extra_y - extra_y / 2});
     auto patches = padded.view({padded.size(0), 3, down, patch_side, across, patch_side}).permute({0, 2, 4, 1, 3, 5}).flatten(1, 2);
     auto position = (grid_places(down).unsqueeze(1) * grid_side + grid_places(across)).flatten();
     int64_t count = down * across;

@@ -16,7 +16,7 @@ struct NiqeOptions {
   int64_t crop = 0;              // pixels taken off each side first
   void fields(FieldVisitor& v);
 };
-NiqeOptions niqe_in_pi();                       // pyiqa's flavour on BT.601 luma with crop 4
+NiqeOptions niqe_in_pi();                          // pyiqa's flavour on BT.601 luma with crop 4
 std::string describe(const NiqeOptions& options);  // "pyiqa, luma yiq, crop 0"
 
 struct NiqePristine {

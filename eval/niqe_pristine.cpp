@@ -31,7 +31,8 @@ NiqePristine read_niqe_pristine(const std::filesystem::path& path) {
       throw DataError(fmt::format("{}: '{}' must hold 36 and '{}' 36x36 finite numbers", path.string(), mean, covariance));
     return {m->to(at::kDouble).flatten(), c->to(at::kDouble)};
   }
-  throw DataError(path.string() + ": holds no pristine parameters of NIQE (mu_pris_param and cov_pris_param, or mu_prisparam and cov_prisparam)");
+  throw DataError(path.string() +
+                  ": holds no pristine parameters of NIQE (mu_pris_param and cov_pris_param, or mu_prisparam and cov_prisparam)");
 }
 
 }  // namespace lpnsr

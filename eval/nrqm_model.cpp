@@ -18,7 +18,8 @@ RandomForest forest_of(const MatValue& model, int32_t features, const std::strin
   std::array<at::Tensor, best_feature + 1> arrays;
   for (const size_t field : {left_daughter, right_daughter, thresholds, predictions, best_feature}) {
     arrays[field] = model.values[field].numbers;
-    if (!arrays[field].defined() || arrays[field].dim() != 2 || arrays[field].sizes() != arrays[left_daughter].sizes() || arrays[field].numel() == 0)
+    if (!arrays[field].defined() || arrays[field].dim() != 2 || arrays[field].sizes() != arrays[left_daughter].sizes() ||
+        arrays[field].numel() == 0)
       throw DataError(fmt::format("{}: array {} of the forest must be nodes x trees like the first", origin, field + 1));
   }
   for (auto& array : arrays) {

@@ -172,8 +172,7 @@ std::vector<double> nrqm_spatial_features(const Plane& luma) {
       features.push_back(ssim_means(resized(band, luma.height, luma.width), pyramid.high, {.clipped = true}).contrast);
   }
   for (size_t i = 0; i < band_orientations; ++i) {
-    for (size_t j = i + 1; j < band_orientations; ++j)
-      features.push_back(ssim_means(subbands[i], subbands[j], {.clipped = true}).contrast);
+    for (size_t j = i + 1; j < band_orientations; ++j) features.push_back(ssim_means(subbands[i], subbands[j], {.clipped = true}).contrast);
   }
   return features;
 }

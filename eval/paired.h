@@ -14,8 +14,8 @@ struct Interval {
 Interval bootstrap_interval(const std::vector<double>& values);
 
 // Two-sided p-value that two methods' scores of the same pictures have the same mean: the sign of each difference is flipped at random
-// (20000 times and the observed one; all 2^n ways where that is fewer). Pictures where either is not finite are left out; NaN where none are
-// left.
+// (20000 times and the observed one; all 2^n ways where that is fewer). Pictures where either is not finite are left out; NaN where none
+// are left.
 double paired_p_value(const std::vector<double>& a, const std::vector<double>& b);
 
 }  // namespace lpnsr

@@ -33,8 +33,8 @@ Plane rounded_luma(const at::Tensor& rgb, LumaKind kind, int64_t crop, int64_t s
 void for_rows(int64_t rows, const std::function<void(int64_t, int64_t)>& work);
 
 std::vector<double> gaussian_line(int64_t size, double sigma);  // sums to one
-// The same, scaled so that its outer product sums to what a window rounded to float32 sums to. That sum is the only trace which the rounding
-// leaves in a mean of squares less a squared mean.
+// The same, scaled so that its outer product sums to what a window rounded to float32 sums to. That sum is the only trace which the
+// rounding leaves in a mean of squares less a squared mean.
 std::vector<double> rounded_gaussian_line(int64_t size, double sigma);
 
 // Separable filter of odd length, borders replicated.

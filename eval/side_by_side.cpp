@@ -32,8 +32,8 @@ void check_same(const std::vector<PicturePair>& first, const std::vector<Picture
   std::set_symmetric_difference(wanted.begin(), wanted.end(), present.begin(), present.end(), std::back_inserter(differing));
   if (differing.empty() && first.size() == other.size()) return;
   if (differing.size() > 8) differing.resize(8);
-  throw Error(fmt::format("{} ({}): its {} pictures are not the {} of the first method{}{}", method.folder.string(), method.name, other.size(),
-                          first.size(), differing.empty() ? "" : "; only one of the two has ", fmt::join(differing, ", ")));
+  throw Error(fmt::format("{} ({}): its {} pictures are not the {} of the first method{}{}", method.folder.string(), method.name,
+                          other.size(), first.size(), differing.empty() ? "" : "; only one of the two has ", fmt::join(differing, ", ")));
 }
 
 }  // namespace
@@ -70,7 +70,8 @@ std::vector<TableRow> SideBySide::rows() const {
   for (size_t m = 0; m < methods_.size(); ++m) {
     TableRow row{methods_[m].name, {}};
     const auto means = methods_[m].evaluation.means();
-    for (size_t c = 0; c < metrics_.size(); ++c) row.cells.push_back({.mean = means[c], .interval = bootstrap_interval(methods_[m].evaluation.values(c))});
+    for (size_t c = 0; c < metrics_.size(); ++c)
+      row.cells.push_back({.mean = means[c], .interval = bootstrap_interval(methods_[m].evaluation.values(c))});
     rows.push_back(std::move(row));
   }
   return rows;
@@ -126,7 +127,8 @@ nlohmann::json SideBySide::json() const {
       for (size_t c = 0; c < metrics_.size(); ++c) {
         const double difference = methods_[a].evaluation.means()[c] - methods_[b].evaluation.means()[c];
         entry["difference"][metrics_[c].name] = json_number(difference);
-        if (metrics_[c].kind != MetricKind::set) entry["p"][metrics_[c].name] = json_number(paired_p_value(methods_[a].evaluation.values(c), methods_[b].evaluation.values(c)));
+        if (metrics_[c].kind != MetricKind::set)
+          entry["p"][metrics_[c].name] = json_number(paired_p_value(methods_[a].evaluation.values(c), methods_[b].evaluation.values(c)));
       }
       result["pairs"].push_back(std::move(entry));
     }

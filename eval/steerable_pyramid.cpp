@@ -29,8 +29,8 @@ class Table {
 };
 
 struct Masks {
-  Table high, low;      // of log2 of the radius: raised cosines whose squares sum to one
-  Table orientation;    // of the angle
+  Table high, low;    // of log2 of the radius: raised cosines whose squares sum to one
+  Table orientation;  // of the angle
 };
 
 Masks masks(int64_t orientations) {
@@ -52,8 +52,7 @@ Masks masks(int64_t orientations) {
     angular.push_back(std::abs(turned) < pi / 2 ? 2 * std::sqrt(constant) * std::pow(std::cos(x), order) : 0.0);
   }
   const double first = -0.5 + 2 / pi * (pi * (-steps - 1) / 2 / steps + pi / 4), step = 1.0 / steps;
-  return {Table(first, step, high), Table(first, step, low),
-          Table(-pi * (2 * angle_steps + 1) / angle_steps, pi / angle_steps, angular)};
+  return {Table(first, step, high), Table(first, step, low), Table(-pi * (2 * angle_steps + 1) / angle_steps, pi / angle_steps, angular)};
 }
 
 // Frequencies of the transform with zero in the middle: log2 of the radius and the angle.
@@ -63,9 +62,7 @@ struct Frequencies {
 
 Frequencies frequencies(int64_t height, int64_t width) {
   Frequencies result{Plane(height, width), Plane(height, width)};
-  const auto place = [](int64_t i, int64_t count) {
-    return static_cast<double>(i - count / 2) / (static_cast<double>(count) / 2);
-  };
+  const auto place = [](int64_t i, int64_t count) { return static_cast<double>(i - count / 2) / (static_cast<double>(count) / 2); };
   for_rows(height, [&](int64_t begin, int64_t end) {
     for (int64_t y = begin; y < end; ++y) {
       const double v = place(y, height);
@@ -118,7 +115,8 @@ SteerablePyramid steerable_pyramid(const Plane& image, int64_t levels, int64_t o
     const auto band = low * sampled(mask.high.moved(octave), at_frequency.log_radius);
     auto& bands = pyramid.levels.emplace_back();
     for (int64_t b = 0; b < orientations; ++b) {
-      const auto angular = sampled(mask.orientation.moved(pi * static_cast<double>(b) / static_cast<double>(orientations)), at_frequency.angle);
+      const auto angular =
+          sampled(mask.orientation.moved(pi * static_cast<double>(b) / static_cast<double>(orientations)), at_frequency.angle);
       bands.push_back(real_inverse(band * angular * factor));
     }
     if (level == levels) break;

@@ -114,7 +114,8 @@ std::string latex_table(const std::string& corner, const std::vector<Column>& co
     text += latex_text(rows[r].name);
     for (size_t c = 0; c < columns.size(); ++c) {
       // Intervals belong to the Markdown table; a paper's table has the means.
-      const std::string cell = latex_text(format_cell({.mean = rows[r].cells[c].mean, .spread = rows[r].cells[c].spread}, columns[c].decimals));
+      const std::string cell =
+          latex_text(format_cell({.mean = rows[r].cells[c].mean, .spread = rows[r].cells[c].spread}, columns[c].decimals));
       const int rank = ranks[c][r];
       text += " & " + (rank == 1 ? "\\textbf{" + cell + "}" : rank == 2 && rows.size() > 2 ? "\\underline{" + cell + "}" : cell);
     }

@@ -44,9 +44,12 @@ TopiqNr::EncoderLayer TopiqNr::take_encoder(WeightReader& reader, const std::str
 
 TopiqNr::DecoderLayer TopiqNr::take_decoder(WeightReader& reader, const std::string& key) {
   skip_attention(reader, key + "self_attn", topiq_width);
-  return {take_attention(reader, key + "multihead_attn", topiq_width, topiq_heads), take_linear(reader, key + "linear1", topiq_width, topiq_mlp),
-          take_linear(reader, key + "linear2", topiq_mlp, topiq_width), take_layer_norm(reader, key + "norm1", topiq_width),
-          take_layer_norm(reader, key + "norm2", topiq_width), take_layer_norm(reader, key + "norm3", topiq_width)};
+  return {take_attention(reader, key + "multihead_attn", topiq_width, topiq_heads),
+          take_linear(reader, key + "linear1", topiq_width, topiq_mlp),
+          take_linear(reader, key + "linear2", topiq_mlp, topiq_width),
+          take_layer_norm(reader, key + "norm1", topiq_width),
+          take_layer_norm(reader, key + "norm2", topiq_width),
+          take_layer_norm(reader, key + "norm3", topiq_width)};
 }
 
 TopiqNr::TopiqNr(const std::vector<std::filesystem::path>& files, c10::Device device) : TopiqNr(reader_of(files, device), device) {}
@@ -66,7 +69,8 @@ TopiqNr::TopiqNr(WeightReader reader, c10::Device device) : device_(device), bac
     level.attention = take_encoder(reader, fmt::format("sa_attn_blks.{}.layers.0.", i));
     levels_.push_back(std::move(level));
   }
-  for (size_t i = 0; i + 1 < level_channels.size(); ++i) decoders_.push_back(take_decoder(reader, fmt::format("attn_blks.{}.layers.0.", i)));
+  for (size_t i = 0; i + 1 < level_channels.size(); ++i)
+    decoders_.push_back(take_decoder(reader, fmt::format("attn_blks.{}.layers.0.", i)));
   pool_ = take_encoder(reader, "attn_pool.");
   head_norm1_ = take_layer_norm(reader, "score_linear.0", topiq_width);
   head1_ = take_linear(reader, "score_linear.1", topiq_width, topiq_width);

@@ -15,9 +15,7 @@ BackboneLayer convolution(int64_t in, int64_t out, int64_t kernel, int64_t strid
   return {Kind::convolution, in, out, kernel, stride, padding};
 }
 BackboneLayer relu() { return {}; }
-BackboneLayer max_pool(int64_t kernel, bool ceil = false) {
-  return {.kind = Kind::max_pool, .kernel = kernel, .stride = 2, .ceil = ceil};
-}
+BackboneLayer max_pool(int64_t kernel, bool ceil = false) { return {.kind = Kind::max_pool, .kernel = kernel, .stride = 2, .ceil = ceil}; }
 BackboneLayer fire(int64_t in, int64_t squeezed, int64_t out) {
   return {.kind = Kind::fire, .in_channels = in, .out_channels = out, .squeezed = squeezed};
 }
@@ -66,9 +64,13 @@ BackboneDescription vgg16() {
 // torchvision's squeezenet1_1.
 BackboneDescription squeezenet() {
   BackboneDescription net;
-  net.layers = {convolution(3, 64, 3, 2, 0), relu(),           max_pool(3, true), fire(64, 16, 128),   fire(128, 16, 128),
-                max_pool(3, true),           fire(128, 32, 256), fire(256, 32, 256), max_pool(3, true),   fire(256, 48, 384),
-                fire(384, 48, 384),          fire(384, 64, 512), fire(512, 64, 512)};
+  net.layers = {convolution(3, 64, 3, 2, 0), relu(),
+                max_pool(3, true),           fire(64, 16, 128),
+                fire(128, 16, 128),          max_pool(3, true),
+                fire(128, 32, 256),          fire(256, 32, 256),
+                max_pool(3, true),           fire(256, 48, 384),
+                fire(384, 48, 384),          fire(384, 64, 512),
+                fire(512, 64, 512)};
   net.taps = {1, 4, 7, 9, 10, 11, 12};
   net.channels = {64, 128, 256, 384, 384, 512, 512};
   net.smallest_side = 17;

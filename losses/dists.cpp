@@ -18,7 +18,8 @@ at::Tensor l2_pool(const at::Tensor& x) {
   // The inner values of a five-point Hanning window, 1/2, 1, 1/2: their outer product sums to four.
   const auto line = at::tensor({0.25, 0.5, 0.25}, at::kDouble);
   const auto window = line.outer(line).to(at::kFloat).to(x.options()).expand({x.size(1), 1, 3, 3});
-  return (at::conv2d(x.square(), window, {}, at::IntArrayRef{2, 2}, at::IntArrayRef{1, 1}, at::IntArrayRef{1, 1}, x.size(1)) + 1e-12).sqrt();
+  return (at::conv2d(x.square(), window, {}, at::IntArrayRef{2, 2}, at::IntArrayRef{1, 1}, at::IntArrayRef{1, 1}, x.size(1)) + 1e-12)
+      .sqrt();
 }
 
 at::Tensor row_like(const at::Tensor& image, std::initializer_list<double> values) {

@@ -13,8 +13,8 @@ namespace lpnsr {
 
 class Dists {
  public:
-  // torchvision's vgg16-397923af.pth (features.N.*; classifier.* ignored) and DISTS_weights-f5e65c96.pth (alpha, beta), or one file with the
-  // whole published module. Throws DataError where they do not fit.
+  // torchvision's vgg16-397923af.pth (features.N.*; classifier.* ignored) and DISTS_weights-f5e65c96.pth (alpha, beta), or one file with
+  // the whole published module. Throws DataError where they do not fit.
   explicit Dists(const std::vector<std::filesystem::path>& files, c10::Device device = c10::kCPU);
   // RGB [N,3,H,W] in [0,1] -> [N]. Throws UsageError for less than 16 pixels a side.
   at::Tensor operator()(const at::Tensor& image, const at::Tensor& reference) const;

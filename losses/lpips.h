@@ -1,6 +1,6 @@
 #pragma once
-// LPIPS 0.1 (Zhang et al. 2018) on VGG16, AlexNet or SqueezeNet: unit-normalised features, squared differences, linear layers, mean over the map, sum
-// over layers.
+// LPIPS 0.1 (Zhang et al. 2018) on VGG16, AlexNet or SqueezeNet: unit-normalised features, squared differences, linear layers, mean over
+// the map, sum over layers.
 #include <filesystem>
 #include <string>
 #include <vector>

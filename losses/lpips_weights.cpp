@@ -7,14 +7,14 @@
 namespace lpnsr {
 namespace {
 
-std::string name_of(LpipsNetwork network) { 
+std::string name_of(LpipsNetwork network) {
   return network == LpipsNetwork::alex ? "alex" : network == LpipsNetwork::vgg ? "vgg" : "squeeze";
 }
 
 std::string guidance(LpipsNetwork network) {
   const auto files = lpips_files(network);
-  return fmt::format("LPIPS ({}) needs {} ({}) and {} ({})", name_of(network), files[0].names.front(), files[0].what, files[1].names.front(),
-                     files[1].what);
+  return fmt::format("LPIPS ({}) needs {} ({}) and {} ({})", name_of(network), files[0].names.front(), files[0].what,
+                     files[1].names.front(), files[1].what);
 }
 
 bool starts_with(const std::string& key, std::string_view prefix) { return key.rfind(prefix, 0) == 0; }

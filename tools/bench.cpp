@@ -99,7 +99,8 @@ int run_bench(const Arguments& arguments) {
   namespace po = boost::program_options;
   std::string list;
   for (const auto& part : parts) list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", part.name, part.summary);
-  CommandLine line("bench", "Times a part of the program against its plain form, warm, in the same run. Parts: " + list +
+  CommandLine line("bench",
+                   "Times a part of the program against its plain form, warm, in the same run. Parts: " + list +
                        ", metric:NAME (a metric on one picture; its speed is beside that of --against).",
                    "lpnsr bench degradation --threads 2");
   CommonOptions common;

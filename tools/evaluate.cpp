@@ -18,9 +18,10 @@ namespace lpnsr {
 
 int run_evaluate(const Arguments& arguments) {
   namespace po = boost::program_options;
-  CommandLine line("evaluate", "Scores restored pictures, against references of the same names where a metric needs them.",
-                   "lpnsr evaluate --restored results/ --reference gt/ --metrics psnr,ssim,lpips.alex --csv scores.csv\n"
-                   "  lpnsr evaluate --restored ours=a/ theirs=b/ --reference gt/ --metrics psnr,psnr:protocol=pyiqa,niqe --latex table.tex");
+  CommandLine line(
+      "evaluate", "Scores restored pictures, against references of the same names where a metric needs them.",
+      "lpnsr evaluate --restored results/ --reference gt/ --metrics psnr,ssim,lpips.alex --csv scores.csv\n"
+      "  lpnsr evaluate --restored ours=a/ theirs=b/ --reference gt/ --metrics psnr,psnr:protocol=pyiqa,niqe --latex table.tex");
   CommonOptions common;
   MetricOptions options;
   std::vector<std::string> restored;
@@ -32,11 +33,9 @@ int run_evaluate(const Arguments& arguments) {
       "metrics", po::value(&metrics)->default_value("psnr,ssim")->value_name("LIST"),
       fmt::format("of {}; NAME:KEY=VALUE sets an option", fmt::join(metric_names(), ", ")).c_str())(
       "protocol", po::value(&protocol)->default_value("lpnsr")->value_name("NAME"),
-      "whose PSNR and SSIM: lpnsr, basicsr, resshift, pyiqa or pyiqa_yiq")("channel",
-                                                                           po::value(&channel)->default_value("y")->value_name("y|rgb"),
-                                                                           "what PSNR and SSIM compare")(
-      "crop", po::value(&crop)->default_value(crop)->value_name("N"),
-      "border left out of PSNR and SSIM; -1: the protocol's (4, pyiqa 0)")(
+      "whose PSNR and SSIM: lpnsr, basicsr, resshift, pyiqa or pyiqa_yiq")(
+      "channel", po::value(&channel)->default_value("y")->value_name("y|rgb"), "what PSNR and SSIM compare")(
+      "crop", po::value(&crop)->default_value(crop)->value_name("N"), "border left out of PSNR and SSIM; -1: the protocol's (4, pyiqa 0)")(
       "csv", po::value(&csv_file)->value_name("FILE"), "also writes the scores as CSV, the means last")(
       "json-file", po::value(&json_file)->value_name("FILE"), "also writes the scores as JSON")(
       "markdown", po::value(&markdown_file)->value_name("FILE"), "also writes the table")(
@@ -68,7 +67,8 @@ int run_evaluate(const Arguments& arguments) {
     latex = comparison.latex();
     json = comparison.json();
   }
-  for (const auto& [file, text] : {std::pair{&csv_file, csv}, {&json_file, json.dump(2) + "\n"}, {&markdown_file, table}, {&latex_file, latex}}) {
+  for (const auto& [file, text] :
+       {std::pair{&csv_file, csv}, {&json_file, json.dump(2) + "\n"}, {&markdown_file, table}, {&latex_file, latex}}) {
     if (!file->empty()) write_file_atomically(*file, text);
   }
   std::cout << (common.json ? json.dump(2) + "\n" : table);

@@ -66,8 +66,7 @@ StateDict run_forward_metric(const ForwardRequest& request, const ForwardInputs&
     results.add("value", at::full({1}, metric.distance(features_of(metric, image), features_of(metric, reference)), at::kDouble));
   } else {
     auto values = at::empty({image.size(0)}, at::kDouble);
-    for (int64_t i = 0; i < image.size(0); ++i)
-      values[i] = metric.score(image[i], reference.defined() ? reference[i] : at::Tensor());
+    for (int64_t i = 0; i < image.size(0); ++i) values[i] = metric.score(image[i], reference.defined() ? reference[i] : at::Tensor());
     results.add("value", values);
   }
   return results;

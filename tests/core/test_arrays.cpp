@@ -45,8 +45,8 @@ std::string numbers_file() {
   const std::string small = MatBytes::element(3, std::string("\x01\x00\x02\x00\xff\xff\x04\x00\x05\x00\x06\x00", 12));
   return MatBytes()
       .add(MatBytes::matrix(MatBytes::header(6, 2, 3, "a") + small))
-      .add(MatBytes::matrix(MatBytes::header(2, 1, 1, "s") + MatBytes::element(5, MatBytes::number(8)) + MatBytes::element(1, names) + inner +
-                            MatBytes::matrix(MatBytes::header(1, 1, 2, "") + inner + inner)))
+      .add(MatBytes::matrix(MatBytes::header(2, 1, 1, "s") + MatBytes::element(5, MatBytes::number(8)) + MatBytes::element(1, names) +
+                            inner + MatBytes::matrix(MatBytes::header(1, 1, 2, "") + inner + inner)))
       .text();
 }
 

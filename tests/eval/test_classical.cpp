@@ -73,8 +73,9 @@ TEST(Nrqm, FlatAndExtremePicturesEndWell) {
 
 TEST(RandomForest, GoesLeftUpToTheThreshold) {
   RandomForest forest;
-  forest.trees = {{ForestNode{.left = 1, .right = 2, .feature = 1, .threshold = 5}, ForestNode{.prediction = 10}, ForestNode{.prediction = 20}},
-                  {ForestNode{.prediction = 2}}};
+  forest.trees = {
+      {ForestNode{.left = 1, .right = 2, .feature = 1, .threshold = 5}, ForestNode{.prediction = 10}, ForestNode{.prediction = 20}},
+      {ForestNode{.prediction = 2}}};
   EXPECT_EQ(forest.predict(std::vector<double>{9, 5}), 6.0);
   EXPECT_EQ(forest.predict(std::vector<double>{0, 5.1}), 11.0);
 }

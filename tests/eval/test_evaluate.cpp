@@ -4,6 +4,7 @@
 #include "core/image.h"
 #include "eval/evaluate.h"
 #include "eval/metrics.h"
+#include "eval/psnr_ssim.h"
 #include "eval/table.h"
 #include "tests/support/fixtures.h"
 
@@ -66,7 +67,8 @@ TEST(Evaluate, ScoresAndMeans) {
   EXPECT_EQ(evaluation.pictures[0].values[0], first);
   EXPECT_NEAR(evaluation.means()[0], (first + evaluation.pictures[1].values[0]) / 2, 1e-12);
   EXPECT_THAT(evaluation.table(), AllOf(HasSubstr("one.png"), HasSubstr("lpnsr, Y, crop 4"), HasSubstr("mean"), Not(HasSubstr("**"))));
-  EXPECT_THAT(evaluation.csv(), AllOf(HasSubstr("picture,\"psnr [lpnsr, Y, crop 4]\",\"ssim [lpnsr, Y, crop 4]\"\n"), HasSubstr("\"two,three.png\""), HasSubstr("\nAVERAGE,")));
+  EXPECT_THAT(evaluation.csv(), AllOf(HasSubstr("picture,\"psnr [lpnsr, Y, crop 4]\",\"ssim [lpnsr, Y, crop 4]\"\n"),
+                                      HasSubstr("\"two,three.png\""), HasSubstr("\nAVERAGE,")));
   const auto json = evaluation.json();
   EXPECT_EQ(json["mean"]["psnr"].get<double>(), evaluation.means()[0]);
   EXPECT_EQ(json["pictures"][0]["ssim"].get<double>(), evaluation.pictures[0].values[1]);

@@ -68,7 +68,9 @@ class SideBySideTest : public ::testing::Test {
     std::filesystem::create_directories(folder_ / sub);
     write_rgb(folder_ / sub / name, rgb.clamp(0, 1));
   }
-  std::vector<MethodFolder> methods() const { return {{"good", folder_ / "good"}, {"fair_one", folder_ / "fair"}, {"bad", folder_ / "bad"}}; }
+  std::vector<MethodFolder> methods() const {
+    return {{"good", folder_ / "good"}, {"fair_one", folder_ / "fair"}, {"bad", folder_ / "bad"}};
+  }
   TemporaryFolder folder_;
 };
 
@@ -95,7 +97,8 @@ TEST_F(SideBySideTest, MarksAndTestsAndFiles) {
 
 TEST_F(SideBySideTest, DifferentPicturesAreRefused) {
   std::filesystem::remove(folder_ / "bad/q.png");
-  EXPECT_THROW_MESSAGE(SideBySide(methods(), folder_ / "hr", make_metrics({"psnr"}, {})), Error, AllOf(HasSubstr("bad"), HasSubstr("q.png")));
+  EXPECT_THROW_MESSAGE(SideBySide(methods(), folder_ / "hr", make_metrics({"psnr"}, {})), Error,
+                       AllOf(HasSubstr("bad"), HasSubstr("q.png")));
 }
 
 }  // namespace

@@ -41,8 +41,8 @@ TEST(ReferenceMusiq, PatchesStagesAndScores) {
     Stages stages;
     EXPECT_TRUE(close(musiq.run(picture, &stages), reference.at(name + "/value").flatten(), 2e-4, 0)) << name;
     if (name != "ost_288x200") continue;
-    for (const std::string stage : {"conv_root", "root_pool", "block1", "embedding", "transformer_encoder.transformer.encoderblock_0",
-                                    "transformer_encoder"}) {
+    for (const std::string stage :
+         {"conv_root", "root_pool", "block1", "embedding", "transformer_encoder.transformer.encoderblock_0", "transformer_encoder"}) {
       EXPECT_TRUE(stage_close(reference, name + "/" + stage, stages.at(stage), 0, 1e-4)) << stage;
     }
   }

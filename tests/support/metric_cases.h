@@ -18,8 +18,8 @@ inline at::Tensor metric_picture(const std::string& name) {
   return read_image(goldens().parent_path() / "data/iqa-calibration" / name.substr(bar + 1) / (name.substr(4, bar - 4) + ".png")).rgb;
 }
 
-// A large tensor is stored as every s-th element of its row-major flattening, with its shape and its mean, deviation, minimum and maximum. The
-// tolerance is `atol` + `of_largest` times the largest magnitude.
+// A large tensor is stored as every s-th element of its row-major flattening, with its shape and its mean, deviation, minimum and maximum.
+// The tolerance is `atol` + `of_largest` times the largest magnitude.
 inline ::testing::AssertionResult stage_close(const ReferenceCase& reference, const std::string& key, const at::Tensor& got, double atol,
                                               double of_largest = 0.0) {
   const auto whole = got.detach().to(at::kCPU, at::kDouble).contiguous();
