@@ -80,8 +80,18 @@ Metric make_metric(const MetricDescription& description, const MetricRequest& re
                 .decimals = description.decimals,
                 .weights = request.files};
   if (!description.configurable && (request.config || !request.set.empty())) throw UsageError(description.name + " has no options");
+  if (request.files.size() > description.files.size()) {
+    throw UsageError(
+        fmt::format("{} takes {} weight files at most; {} were given", description.name, description.files.size(), request.files.size()));
+  }
   description.prepare(metric, request);
   if (metric.score) metric.score = guarded(metric.score);
+  if (metric.features) {
+    metric.features = [features = std::move(metric.features)](const at::Tensor& image) {
+      check_picture(image);
+      return features(image);
+    };
+  }
   return metric;
 }
 
