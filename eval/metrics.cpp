@@ -1,5 +1,7 @@
 #include "eval/metrics.h"
 
+#include <mutex>
+
 #include <fmt/ranges.h>
 
 #include "core/error.h"
@@ -127,9 +129,20 @@ std::vector<std::string> split_names(const std::string& list) {
 std::string full_protocol(const Metric& metric) {
   std::string text = metric.protocol;
   for (const auto& file : metric.weights) {
-    text += fmt::format("{}{} sha256 {}", text.empty() ? "" : "; ", file.filename().string(), sha256_of_file(file));
+    text += fmt::format("{}{} sha256 {}", text.empty() ? "" : "; ", file.filename().string(), weights_hash(file));
   }
   return text;
+}
+
+std::string weights_hash(const std::filesystem::path& file) {
+  // A table names its files more than once, and they may be large.
+  static std::mutex guard;
+  static std::map<std::pair<std::string, std::filesystem::file_time_type>, std::string> known;
+  const std::pair key{std::filesystem::absolute(file).string(), std::filesystem::last_write_time(file)};
+  const std::lock_guard lock(guard);
+  auto& hash = known[key];
+  if (hash.empty()) hash = sha256_of_file(file);
+  return hash;
 }
 
 }  // namespace lpnsr

@@ -1,6 +1,7 @@
 // NIQE and NRQM on pictures that are no photographs, and the planes under them.
 #include "core/error.h"
 #include "core/resize.h"
+#include "eval/generalised_gaussian.h"
 #include "eval/niqe.h"
 #include "eval/nrqm.h"
 #include "tests/support/fixtures.h"
@@ -46,16 +47,17 @@ TEST(Niqe, FlatPicturesHaveNoValue) {
   for (const double level : {0.0, 0.5, 1.0}) EXPECT_TRUE(std::isnan(niqe(torch::full({3, 200, 100}, level), plain_pristine()))) << level;
 }
 
-TEST(Niqe, FeaturesOfGaussianNoise) {
-  // The shape of a Gaussian is 2, and its products are symmetric.
-  torch::manual_seed(2);
-  const auto noise = (torch::randn({96, 96}, at::kDouble) * 20 + 128).round();
-  const auto features = niqe_features(plane_of(noise), {});
-  EXPECT_NEAR(features[0][0].item<double>(), 2.0, 0.6);
-  for (int64_t pair = 0; pair < 4; ++pair) {
-    const auto left = features[0][4 + 4 * pair].item<double>(), right = features[0][5 + 4 * pair].item<double>();
-    EXPECT_NEAR(left / right, 1.0, 0.2) << pair;
-  }
+TEST(ShapeGrid, KnownDistributions) {
+  // E[x²] / E[|x|]² is pi/2 for a Gaussian (shape 2) and 2 for a Laplacian (shape 1).
+  const ShapeGrid falling(0.03, true), rising(0.2, false);
+  EXPECT_NEAR(falling.shape(falling.nearest(std::acos(-1.0) / 2)), 2.0, 1e-9);
+  EXPECT_NEAR(falling.shape(falling.nearest(2.0)), 1.0, 1e-9);
+  const size_t gaussian = rising.nearest(2 / std::acos(-1.0));
+  EXPECT_NEAR(rising.shape(gaussian), 2.0, 1e-9);
+  EXPECT_NEAR(rising.spread(gaussian), std::sqrt(2.0), 1e-9);                // G(1/2) / G(3/2) = 2
+  EXPECT_NEAR(rising.mean(gaussian), 1 / std::sqrt(std::acos(-1.0)), 1e-9);  // G(1) / G(1/2)
+  EXPECT_EQ(falling.shape(falling.nearest(0)), falling.shape(falling.nearest(1.0)));
+  EXPECT_EQ(rising.nearest(std::nan("")), 0u);
 }
 
 TEST(Nrqm, PicturesThatAreTooSmallAreRefused) {
