@@ -13,6 +13,7 @@ namespace lpnsr {
 namespace {
 
 constexpr size_t deepest_nesting = 4;
+constexpr size_t deepest_module = 32, most_module_tensors = 100000;
 
 // Where weights are looked for, best first: averaged weights before raw ones, as the official loaders prefer them.
 const std::vector<std::string>& usual_names() {
@@ -45,6 +46,11 @@ class WeightsFinder {
   void find(WeightsFile& result) {
     refuse_code();
     const PickleId root = tree_.root_id();
+    if (is_script_module(root)) {
+      take_module(root, "", 0, result.tensors);
+      if (result.tensors.empty()) source_.fail("there are no tensors in its modules");
+      return;
+    }
     if (tree_[root].kind != PickleKind::dict) {
       source_.fail(fmt::format("holds {} instead of a dictionary of tensors{}; nothing of it was executed", describe(tree_, root),
                                tree_[root].kind == PickleKind::call ? " (a whole object was saved; save its state_dict() instead)" : ""));
@@ -63,6 +69,30 @@ class WeightsFinder {
       if (value.kind == PickleKind::global && runs_code(value.text)) {
         source_.fail(
             fmt::format("names {}, which would run code and has no place in a file of weights: refused, nothing was executed", value.text));
+      }
+    }
+  }
+
+  // A module of a TorchScript archive: an object of a class of its own with a dictionary of attributes.
+  bool is_script_module(PickleId id) const {
+    const PickleValue& value = tree_[id];
+    return file_.is_script() && value.kind == PickleKind::call && value.items.size() == 3 &&
+           tree_[value.items[0]].kind == PickleKind::global && tree_[value.items[0]].text.starts_with("__torch__.") &&
+           tree_[value.items[2]].kind == PickleKind::dict;
+  }
+
+  // Tensors among the attributes and, below their names, those of the modules among them: the keys of state_dict(). Other attributes say
+  // how the program runs.
+  void take_module(PickleId id, const std::string& prefix, size_t depth, StateDict& tensors) const {
+    if (depth > deepest_module) source_.fail(fmt::format("'{}' is a module too deep inside others", prefix));
+    const std::vector<PickleId>& items = tree_[tree_[id].items[2]].items;
+    for (size_t i = 0; i + 1 < items.size(); i += 2) {
+      const std::string key = prefix + tree_[items[i]].text;
+      if (tensors.size() > most_module_tensors) source_.fail("its modules hold more tensors than any network");
+      if (file_.is_tensor(items[i + 1])) {
+        tensors.add(key, file_.tensor(items[i + 1], key));
+      } else if (is_script_module(items[i + 1])) {
+        take_module(items[i + 1], key + ".", depth + 1, tensors);
       }
     }
   }

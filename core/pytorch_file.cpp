@@ -102,8 +102,8 @@ void PytorchFile::open_zip() {
     prefix = name.substr(0, name.size() - std::string_view("data.pkl").size());
   }
   if (!pickle) source_.fail("is a zip archive, but none of torch.save: it has no data.pkl");
-  if (archive_->find(prefix + "constants.pkl"))
-    source_.fail("is a TorchScript program; weights saved with torch.save(module.state_dict(), …) are needed");
+  // A TorchScript program keeps its modules as objects in the same pickle; its code is left alone.
+  is_script_ = archive_->find(prefix + "constants.pkl") != nullptr;
   if (pickle->size > longest_pickle) source_.fail(fmt::format("its data.pkl of {} bytes is larger than any list of tensors", pickle->size));
   if (const ZipEntry* order = archive_->find(prefix + "byteorder"); order && order->size < 16) {
     if (archive_->read_text(prefix + "byteorder", *order) != "little") source_.fail("was saved on a big-endian machine");

@@ -1,5 +1,5 @@
 #pragma once
-// Files of torch.save: today's zip archive and the format before PyTorch 1.6.
+// Files of torch.save: today's zip archive and the format before PyTorch 1.6; and the data of a TorchScript archive.
 #include <memory>
 #include <string>
 
@@ -10,10 +10,11 @@ namespace lpnsr {
 
 class PytorchFile {
  public:
-  // The source must outlive the file. Throws DataError: truncated, a TorchScript program, a bare pickle, big-endian, …
+  // The source must outlive the file. Throws DataError: truncated, a bare pickle, big-endian, …
   explicit PytorchFile(const ByteSource& source);
 
   const std::string& format() const { return format_; }  // "pytorch-zip" or "pytorch-legacy"
+  bool is_script() const { return is_script_; }          // a TorchScript archive, whose modules are objects
   const PickleTree& tree() const { return tree_; }
   // Whether the value is a tensor or Parameter, judged by how it is made, not by whether it can be read.
   bool is_tensor(PickleId id) const;
@@ -30,6 +31,7 @@ class PytorchFile {
   void open_legacy();
   const ByteSource& source_;
   std::string format_;
+  bool is_script_ = false;
   PickleTree tree_;
   std::unique_ptr<ZipArchive> archive_;
   std::unique_ptr<StorageReader> storages_;

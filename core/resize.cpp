@@ -4,6 +4,8 @@
 
 #include <ATen/Functions.h>
 
+#include "core/cubic_taps.h"
+
 namespace lpnsr {
 namespace {
 
@@ -14,34 +16,15 @@ at::Tensor batched(const at::Tensor& image, const Operation& operation) {
   return image.dim() == 4 ? operation(image) : operation(image.unsqueeze(0)).squeeze(0);
 }
 
-// Keys' cubic with a = -0.5.
-double cubic(double x) {
-  x = std::abs(x);
-  if (x <= 1.0) return (1.5 * x - 2.5) * x * x + 1.0;
-  return x < 2.0 ? ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0 : 0.0;
-}
-
-// ... c b a | a b c | c b a ...
-int64_t mirrored(int64_t index, int64_t size) {
-  const int64_t period = 2 * size;
-  index = (index % period + period) % period;
-  return index < size ? index : period - 1 - index;
-}
-
 // imresize along one axis as a matrix [out,in].
 at::Tensor matlab_matrix(int64_t in, double scale, bool antialias) {
   const auto out = static_cast<int64_t>(std::ceil(static_cast<double>(in) * scale));
-  const double stretch = antialias ? std::min(scale, 1.0) : 1.0;
-  const double width = 4.0 / stretch;
-  const auto taps = static_cast<int64_t>(std::ceil(width)) + 2;
+  const auto taps = cubic_taps(in, out, scale, antialias);
   at::Tensor matrix = at::zeros({out, in}, at::kDouble);
   auto weight = matrix.accessor<double, 2>();
   for (int64_t i = 0; i < out; ++i) {
-    const double centre = (static_cast<double>(i) + 0.5) / scale - 0.5;
-    const auto first = static_cast<int64_t>(std::floor(centre - width / 2.0));
-    double sum = 0.0;
-    for (int64_t j = first; j < first + taps; ++j) sum += cubic(stretch * (centre - static_cast<double>(j)));
-    for (int64_t j = first; j < first + taps; ++j) weight[i][mirrored(j, in)] += cubic(stretch * (centre - static_cast<double>(j))) / sum;
+    for (int64_t k = i * taps.count; k < (i + 1) * taps.count; ++k)
+      weight[i][taps.indices[static_cast<size_t>(k)]] += taps.weights[static_cast<size_t>(k)];
   }
   return matrix;
 }

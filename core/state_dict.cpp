@@ -102,15 +102,16 @@ std::vector<std::string> nan_entries(const StateDict& weights, const LoadOptions
   return found;
 }
 
+void refuse_misfits(const std::string& origin, const Misfits& faults, const std::vector<std::string>& not_a_number) {
+  if (faults.none() && not_a_number.empty()) return;
+  throw DataError(fmt::format("{}: the weights do not fit the module{}{}{}{}{}", origin, fault_list("missing", faults.missing),
+                              fault_list("not part of the module", faults.extra), fault_list("of another shape", faults.shapes),
+                              fault_list("of another type", faults.types), fault_list("with NaN values", not_a_number)));
+}
+
 void load_strictly(torch::nn::Module& module, const StateDict& weights, const std::string& origin, const LoadOptions& options) {
   torch::NoGradGuard no_grad;
-  const Misfits faults = misfits(module, weights, options);
-  const std::vector<std::string> not_a_number = nan_entries(weights, options);
-  if (!faults.none() || !not_a_number.empty()) {
-    throw DataError(fmt::format("{}: the weights do not fit the module{}{}{}{}{}", origin, fault_list("missing", faults.missing),
-                                fault_list("not part of the module", faults.extra), fault_list("of another shape", faults.shapes),
-                                fault_list("of another type", faults.types), fault_list("with NaN values", not_a_number)));
-  }
+  refuse_misfits(origin, misfits(module, weights, options), nan_entries(weights, options));
   for (const auto& [key, target] : state_dict(module)) {
     if (!contains_any(key, options.derived)) at::Tensor(target).copy_(weights.at(key));
   }

@@ -52,6 +52,9 @@ Misfits misfits(const torch::nn::Module& module, const StateDict& weights, const
 // "KEY: 3 of 12 values" for each tensor with NaN.
 std::vector<std::string> nan_entries(const StateDict& weights, const LoadOptions& options = {});
 
+// Throws DataError that names `origin` and lists all of these, each kind under its heading; returns where there are none.
+void refuse_misfits(const std::string& origin, const Misfits& faults, const std::vector<std::string>& not_a_number);
+
 // Copies `weights` into `module`: every key and shape must fit, nothing may be missing, extra or NaN. Half precision is widened. Throws
 // DataError which names `origin`, then each missing key, each extra key, each shape that differs (both shapes) and each key with NaN;
 // nothing is changed in that case.

@@ -7,7 +7,8 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "losses/lpips.h"
+#include "eval/metrics.h"
+#include "eval/psnr_ssim.h"
 
 namespace lpnsr {
 namespace {
@@ -29,15 +30,16 @@ std::vector<fs::path> seed_folders(const std::string& pattern) {
 
 std::vector<Metric> chosen_metrics(const ComparisonOptions& options, const MetricOptions& metric_options) {
   if (!options.metrics.empty()) return make_metrics(options.metrics, metric_options);
-  auto metrics = make_metrics({"psnr", "ssim"}, metric_options);
-  for (const auto& [network, name] : {std::pair{LpipsNetwork::alex, "lpips.alex"}, {LpipsNetwork::vgg, "lpips.vgg"}}) {
+  std::vector<Metric> metrics;
+  for (const auto& description : metric_descriptions()) {
+    if (description.kind == MetricKind::set) continue;
     try {
-      find_lpips_files(network, metric_options.weights);
+      if (!description.files.empty()) find_metric_files(description, metric_options.weights);
     } catch (const Error&) {
-      log_info("{} is left out: its weights are not in {}", name, metric_options.weights.string());
+      log_info("{} is left out: its weights are not in {}", description.name, metric_options.weights.string());
       continue;
     }
-    metrics.push_back(make_metric(name, metric_options));
+    metrics.push_back(make_metric(description.name, metric_options));
   }
   return metrics;
 }
@@ -88,7 +90,7 @@ void ComparisonOptions::fields(FieldVisitor& v) {
   v.texts("noise_folders", noise_folders, "folders of noise maps, PICTURE-LABEL.png");
   v.texts("run_names", run_names, "captions of runs");
   v.texts("runs", runs, "run folders whose curves are shown");
-  v.texts("metrics", metrics, "psnr, ssim, lpips.alex, lpips.vgg; empty: all whose weights are there");
+  v.texts("metrics", metrics, "by name, as psnr, lpips.alex, niqe:flavour=basicsr; empty: all whose weights are there");
   v.choice("protocol", protocol, psnr_ssim_protocols(), "implementation whose PSNR and SSIM are followed");
   v.choice("channel", channel, {"y", "rgb"}, "what PSNR and SSIM compare");
   v.integer("crop", crop, {-1}, "border left out of PSNR and SSIM; -1: the protocol's");
@@ -114,8 +116,9 @@ ComparisonOptions read_comparison(const fs::path& file, const std::vector<std::s
 }
 
 Comparison compare(const ComparisonOptions& options, const fs::path& weights, c10::Device device) {
-  const PsnrSsimOptions flavour{.protocol = options.protocol, .channel = options.channel, .crop = options.crop};
-  Comparison comparison{chosen_metrics(options, {.psnr_ssim = flavour, .weights = weights, .device = device}), {}};
+  const std::vector<std::string> flavour = {"protocol=" + options.protocol, "channel=" + options.channel,
+                                            "crop=" + std::to_string(options.crop)};
+  Comparison comparison{chosen_metrics(options, {.weights = weights, .device = device, .psnr_ssim = flavour}), {}};
   for (size_t m = 0; m < options.names.size(); ++m) {
     MethodResult method{options.names[m], {}};
     for (const auto& folder : seed_folders(options.folders[m])) {
@@ -157,7 +160,7 @@ std::vector<Column> Comparison::columns() const {
 
 std::string Comparison::csv() const {
   std::string text = "method,seed,picture";
-  for (const auto& metric : metrics) text += "," + metric.name;
+  for (const auto& metric : metrics) text += "," + csv_field(fmt::format("{} [{}]", metric.name, full_protocol(metric)));
   text += "\n";
   for (const auto& method : methods) {
     for (const auto& seed : method.seeds) {

@@ -19,7 +19,7 @@ struct ComparisonOptions {
   std::string low_resolution;                           // for the pictures of the page; empty: none are shown
   std::vector<std::string> noise_names, noise_folders;  // pictures PICTURE-LABEL.png, one row a picture
   std::vector<std::string> run_names, runs;             // run folders whose curves are shown
-  std::vector<std::string> metrics;                     // empty: psnr, ssim and each LPIPS whose weights are there
+  std::vector<std::string> metrics;                     // empty: each whose weights are there
   std::string protocol = "lpnsr", channel = "y";
   int64_t crop = -1;
   int64_t shown = 8;  // pictures on the page

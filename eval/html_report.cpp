@@ -67,13 +67,14 @@ void HtmlReport::table(const std::vector<std::string>& header, const std::vector
 void HtmlReport::table(const std::string& corner, const std::vector<Column>& columns, const std::vector<TableRow>& rows) {
   std::vector<std::string> header = {escape_html(corner)};
   for (const auto& column : columns) header.push_back(escape_html(column.title));
-  const auto best = best_cells(columns, rows);
+  const auto ranks = cell_ranks(columns, rows);
   std::vector<std::vector<std::string>> lines;
   for (size_t r = 0; r < rows.size(); ++r) {
     std::vector<std::string> line = {escape_html(rows[r].name)};
     for (size_t c = 0; c < columns.size(); ++c) {
       const std::string text = format_cell(rows[r].cells[c], columns[c].decimals);
-      line.push_back(best[c][r] ? "<strong>" + text + "</strong>" : text);
+      const int rank = ranks[c][r];
+      line.push_back(rank == 1 ? "<strong>" + text + "</strong>" : rank == 2 && rows.size() > 2 ? "<u>" + text + "</u>" : text);
     }
     lines.push_back(std::move(line));
   }

@@ -1,52 +1,117 @@
 #include "eval/metrics.h"
 
+#include <mutex>
+
+#include <fmt/ranges.h>
+
 #include "core/error.h"
-#include "losses/lpips.h"
+#include "core/sha256.h"
 
 namespace lpnsr {
 namespace {
 
-Metric lpips_metric(LpipsNetwork network, const std::string& name, const MetricOptions& options) {
-  auto lpips = load_lpips(network, find_lpips_files(network, options.weights));
-  lpips->to(options.device);
-  Metric metric{
-      .name = name, .label = network == LpipsNetwork::alex ? "LPIPS (alex)" : "LPIPS (vgg)", .protocol = "v0.1", .higher_is_better = false};
-  metric.score = [lpips, device = options.device](const at::Tensor& image, const at::Tensor& reference) mutable {
-    const torch::InferenceMode no_grad;
-    const auto signed_values = [&](const at::Tensor& picture) { return (picture.to(device, torch::kFloat32) * 2 - 1).unsqueeze(0); };
-    return lpips->forward(signed_values(image), signed_values(reference)).item<double>();
+std::vector<std::string> split_at(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text + separator);
+  for (std::string part; std::getline(stream, part, separator);) {
+    std::erase(part, ' ');
+    parts.push_back(part);
+  }
+  return parts;
+}
+
+void check_picture(const at::Tensor& picture) {
+  if (picture.dim() != 3 || picture.size(0) != 3 || picture.numel() == 0)
+    throw UsageError(fmt::format("a metric takes pictures [3,H,W]; got [{}]", fmt::join(picture.sizes(), ",")));
+  if (!picture.isfinite().all().item<bool>()) throw UsageError("the picture holds NaN or infinite values");
+}
+
+using Score = decltype(Metric::score);
+// What no metric has a value for is refused in one place.
+Score guarded(Score score) {
+  return [score = std::move(score)](const at::Tensor& image, const at::Tensor& reference) {
+    check_picture(image);
+    if (reference.defined()) check_picture(reference);
+    return score(image, reference);
   };
-  return metric;
 }
 
 }  // namespace
 
-const std::vector<std::string>& metric_names() {
-  static const std::vector<std::string> names = {"psnr", "ssim", "lpips.alex", "lpips.vgg"};
+void read_metric_options(const FieldList& fields, const MetricRequest& request) {
+  if (request.config) {
+    read_config(fields, *request.config, request.set);
+  } else {
+    read_config_text(fields, "", "the metric's options", request.set);
+  }
+}
+
+const std::vector<MetricDescription>& metric_descriptions() {
+  static const std::vector<MetricDescription> descriptions = {
+      describe_psnr(),  describe_ssim(),   describe_lpips_alex(), describe_lpips_vgg(), describe_lpips_squeeze(),
+      describe_dists(), describe_niqe(),   describe_nrqm(),       describe_pi(),        describe_clipiqa(),
+      describe_musiq(), describe_maniqa(), describe_topiq_nr(),   describe_fid()};
+  return descriptions;
+}
+
+std::vector<std::string> metric_names() {
+  std::vector<std::string> names;
+  for (const auto& description : metric_descriptions()) names.push_back(description.name);
   return names;
 }
 
-Metric make_metric(const std::string& name, const MetricOptions& options) {
-  const auto full = checked(options.psnr_ssim);
-  if (name == "psnr") {
-    Metric metric{.name = name, .label = "PSNR", .protocol = describe(full), .decimals = 2};
-    metric.score = [full](const at::Tensor& image, const at::Tensor& reference) { return psnr(image, reference, full); };
-    return metric;
+const MetricDescription& find_metric(const std::string& name) {
+  const std::string wanted = name == "lpips" ? "lpips.alex" : name;
+  for (const auto& description : metric_descriptions()) {
+    if (description.name == wanted) return description;
   }
-  if (name == "ssim") {
-    Metric metric{.name = name, .label = "SSIM", .protocol = describe(full)};
-    metric.score = [full](const at::Tensor& image, const at::Tensor& reference) { return ssim(image, reference, full); };
-    return metric;
-  }
-  if (name == "lpips.alex" || name == "lpips") return lpips_metric(LpipsNetwork::alex, "lpips.alex", options);
-  if (name == "lpips.vgg") return lpips_metric(LpipsNetwork::vgg, name, options);
-  throw UsageError("unknown metric '" + name + "' (psnr, ssim, lpips.alex, lpips.vgg)" + did_you_mean(name, metric_names()));
+  throw UsageError(fmt::format("unknown metric '{}' ({}){}", name, fmt::join(metric_names(), ", "), did_you_mean(name, metric_names())));
 }
 
-std::vector<Metric> make_metrics(const std::vector<std::string>& names, const MetricOptions& options) {
+std::vector<std::filesystem::path> find_metric_files(const MetricDescription& description, const std::filesystem::path& folder) {
+  if (description.find_files != nullptr) return description.find_files(folder);
+  return find_all_published(folder, description.files, description.label);
+}
+
+Metric make_metric(const MetricDescription& description, const MetricRequest& request) {
+  Metric metric{.name = description.name,
+                .label = description.label,
+                .protocol = {},
+                .kind = description.kind,
+                .higher_is_better = description.higher_is_better,
+                .decimals = description.decimals,
+                .weights = request.files};
+  if (!description.configurable && (request.config || !request.set.empty())) throw UsageError(description.name + " has no options");
+  if (request.files.size() > description.files.size()) {
+    throw UsageError(
+        fmt::format("{} takes {} weight files at most; {} were given", description.name, description.files.size(), request.files.size()));
+  }
+  description.prepare(metric, request);
+  if (metric.score) metric.score = guarded(metric.score);
+  if (metric.features) {
+    metric.features = [features = std::move(metric.features)](const at::Tensor& image) {
+      check_picture(image);
+      return features(image);
+    };
+  }
+  return metric;
+}
+
+Metric make_metric(const std::string& specification, const MetricOptions& options) {
+  const auto parts = split_at(specification, ':');
+  const auto& description = find_metric(parts.front());
+  MetricRequest request{.set = {parts.begin() + 1, parts.end()}, .config = {}, .files = {}, .device = options.device};
+  if (request.set.empty() && (description.name == "psnr" || description.name == "ssim")) request.set = options.psnr_ssim;
+  if (!description.files.empty()) request.files = find_metric_files(description, options.weights);
+  auto metric = make_metric(description, request);
+  if (parts.size() > 1) metric.name = fmt::format("{}:{}", description.name, fmt::join(parts.begin() + 1, parts.end(), ":"));
+  return metric;
+}
+
+std::vector<Metric> make_metrics(const std::vector<std::string>& specifications, const MetricOptions& options) {
   std::vector<Metric> metrics;
-  for (const auto& name : names) {
-    auto metric = make_metric(name, options);
+  for (const auto& specification : specifications) {
+    auto metric = make_metric(specification, options);
     const bool repeated = std::any_of(metrics.begin(), metrics.end(), [&](const Metric& other) { return other.name == metric.name; });
     if (repeated) throw UsageError("metric '" + metric.name + "' is named twice");
     metrics.push_back(std::move(metric));
@@ -55,14 +120,29 @@ std::vector<Metric> make_metrics(const std::vector<std::string>& names, const Me
 }
 
 std::vector<std::string> split_names(const std::string& list) {
-  std::vector<std::string> names;
-  std::istringstream stream(list + ",");
-  for (std::string part; std::getline(stream, part, ',');) {
-    std::erase(part, ' ');
-    if (part.empty()) throw UsageError("'" + list + "': a list of names separated by commas is needed");
-    names.push_back(part);
-  }
+  const auto names = split_at(list, ',');
+  if (std::any_of(names.begin(), names.end(), [](const std::string& name) { return name.empty(); }))
+    throw UsageError("'" + list + "': a list of names separated by commas is needed");
   return names;
+}
+
+std::string full_protocol(const Metric& metric) {
+  std::string text = metric.protocol;
+  for (const auto& file : metric.weights) {
+    text += fmt::format("{}{} sha256 {}", text.empty() ? "" : "; ", file.filename().string(), weights_hash(file));
+  }
+  return text;
+}
+
+std::string weights_hash(const std::filesystem::path& file) {
+  // A table names its files more than once, and they may be large.
+  static std::mutex guard;
+  static std::map<std::pair<std::string, std::filesystem::file_time_type>, std::string> known;
+  const std::pair key{std::filesystem::absolute(file).string(), std::filesystem::last_write_time(file)};
+  const std::lock_guard lock(guard);
+  auto& hash = known[key];
+  if (hash.empty()) hash = sha256_of_file(file);
+  return hash;
 }
 
 }  // namespace lpnsr

@@ -1,39 +1,36 @@
 #pragma once
-// Image-quality metrics by name, each with the protocol that its numbers follow.
-#include <filesystem>
-#include <functional>
+// The metrics by name.
 #include <string>
 #include <vector>
 
-#include <ATen/core/Tensor.h>
-#include <c10/core/Device.h>
-
-#include "eval/psnr_ssim.h"
+#include "eval/metric.h"
 
 namespace lpnsr {
 
-struct Metric {
-  std::string name;      // "psnr"
-  std::string label;     // "PSNR"
-  std::string protocol;  // "lpnsr, Y, crop 4"
-  bool needs_reference = true;
-  bool higher_is_better = true;
-  int decimals = 4;
-  std::function<double(const at::Tensor& image, const at::Tensor& reference)> score = {};  // RGB [3,H,W] in [0,1]
-};
-
 struct MetricOptions {
-  PsnrSsimOptions psnr_ssim;
   std::filesystem::path weights = "weights";
   c10::Device device = c10::kCPU;
+  std::vector<std::string> psnr_ssim = {};  // "key=value" for psnr and ssim where they are named without options of their own
 };
 
-const std::vector<std::string>& metric_names();  // psnr, ssim, lpips.alex, lpips.vgg
-// `lpips` stands for lpips.alex, the papers' choice. Throws UsageError for an unknown name and Error where the weights are missing.
-Metric make_metric(const std::string& name, const MetricOptions& options);
-std::vector<Metric> make_metrics(const std::vector<std::string>& names, const MetricOptions& options);
+const std::vector<MetricDescription>& metric_descriptions();
+std::vector<std::string> metric_names();
+// Throws UsageError for an unknown name. `lpips` stands for lpips.alex, the papers' choice.
+const MetricDescription& find_metric(const std::string& name);
+std::vector<std::filesystem::path> find_metric_files(const MetricDescription& description, const std::filesystem::path& folder);
+
+Metric make_metric(const MetricDescription& description, const MetricRequest& request);
+// "NAME" or "NAME:KEY=VALUE:KEY=VALUE". Throws UsageError for unknown names, options and values, and Error that lists the files where the
+// weights are missing.
+Metric make_metric(const std::string& specification, const MetricOptions& options);
+// Throws UsageError where one is named twice.
+std::vector<Metric> make_metrics(const std::vector<std::string>& specifications, const MetricOptions& options);
 
 // "psnr,ssim" -> its parts, without blanks. Throws UsageError where nothing or a part is empty.
 std::vector<std::string> split_names(const std::string& list);
+
+// "lpnsr, Y, crop 4" or, with weights, "v0.1; alexnet-owt-7be5be79.pth sha256 7be5be79…".
+std::string full_protocol(const Metric& metric);
+std::string weights_hash(const std::filesystem::path& file);  // SHA-256, read once
 
 }  // namespace lpnsr

@@ -1,15 +1,16 @@
 #include "eval/psnr_ssim.h"
 
+#include <numeric>
+
 #include <fmt/format.h>
 
 #include "core/error.h"
-#include "core/image.h"
+#include "eval/ssim_map.h"
 
 namespace lpnsr {
 namespace {
 
 constexpr int64_t window_size = 11;
-constexpr double window_sigma = 1.5;
 
 bool is_pyiqa(const PsnrSsimOptions& options) { return options.protocol.starts_with("pyiqa"); }
 
@@ -23,55 +24,61 @@ void check_pair(const at::Tensor& image, const at::Tensor& reference) {
   }
 }
 
-at::Tensor cropped(const at::Tensor& picture, int64_t crop, int64_t smallest) {
-  if (std::min(picture.size(1), picture.size(2)) < 2 * crop + smallest) {
-    throw UsageError(fmt::format("a picture of {}x{} pixels is too small: crop {} leaves less than {}x{}", picture.size(2), picture.size(1),
-                                 crop, smallest, smallest));
+void check_size(const at::Tensor& picture, int64_t crop, int64_t smallest) {
+  if (std::min(picture.size(1), picture.size(2)) >= 2 * crop + smallest) return;
+  throw UsageError(fmt::format("a picture of {}x{} pixels is too small: crop {} leaves less than {}x{}", picture.size(2), picture.size(1),
+                               crop, smallest, smallest));
+}
+
+// A picture's pixels after the crop, through `value(red, green, blue)`.
+template <class Value>
+Plane mapped(const at::Tensor& picture, int64_t crop, const Value& value) {
+  const float* red = picture.data_ptr<float>();
+  const int64_t width = picture.size(2), area = picture.size(1) * width;
+  Plane plane(picture.size(1) - 2 * crop, width - 2 * crop);
+  for_rows(plane.height, [&](int64_t begin, int64_t end) {
+    for (int64_t y = begin; y < end; ++y) {
+      const float* from = red + (y + crop) * width + crop;
+      double* to = plane.row(y);
+      for (int64_t x = 0; x < plane.width; ++x) to[x] = value(from[x], from[area + x], from[2 * area + x]);
+    }
+  });
+  return plane;
+}
+
+double whole(float value) { return std::nearbyint(static_cast<double>(value) * 255.0); }
+
+// What the protocol compares, one plane or three, in 0..255. `rounded_y`: ResShift's, and pyiqa's SSIM but not its PSNR.
+std::vector<Plane> compared_planes(const at::Tensor& image, const PsnrSsimOptions& options, bool rounded_y) {
+  const auto picture = image.to(at::kCPU, at::kFloat).contiguous();
+  const auto map = [&](const auto& value) { return mapped(picture, options.crop, value); };
+  if (options.channel == "rgb") {
+    return {map([](float r, float, float) { return whole(r); }), map([](float, float g, float) { return whole(g); }),
+            map([](float, float, float b) { return whole(b); })};
   }
-  return picture.narrow(1, crop, picture.size(1) - 2 * crop).narrow(2, crop, picture.size(2) - 2 * crop);
-}
-
-at::Tensor weighted_sum(const at::Tensor& rgb, double red, double green, double blue) {
-  return red * rgb[0] + green * rgb[1] + blue * rgb[2];
-}
-
-// [C,H,W] in 0..255 as float64: what the protocol compares. `rounded_y` is pyiqa's SSIM, which rounds; its PSNR does not.
-at::Tensor compared_values(const at::Tensor& picture, const PsnrSsimOptions& options, bool rounded_y) {
-  const auto pixels = picture.to(torch::kFloat32);
-  if (options.channel == "rgb") return (pixels.to(torch::kFloat64) * 255.0).round();
-  at::Tensor luma;
-  if (options.protocol == "lpnsr" || options.protocol == "resshift") {
-    // ResShift takes the file's integers, the released program its float32 fractions times 255.
-    const auto wide = options.protocol == "lpnsr" ? (pixels * 255.0f).to(torch::kFloat64) : (pixels.to(torch::kFloat64) * 255.0).round();
-    luma = weighted_sum(wide, 65.481, 128.553, 24.966) / 255.0 + 16.0;
-  } else if (options.protocol == "pyiqa_yiq") {
-    luma = weighted_sum(pixels, 0.299, 0.587, 0.114) * 255.0f;
-  } else {
-    luma = luma_bt601(pixels)[0] * 255.0f;
+  const auto studio = [](double r, double g, double b) { return (65.481 * r + 128.553 * g + 24.966 * b) / 255.0 + 16.0; };
+  const auto finished = [rounded_y](double y) { return rounded_y ? std::nearbyint(y) : y; };
+  if (options.protocol == "lpnsr") {
+    // The released program takes the file's float32 fractions times 255, ResShift its integers.
+    return {map([&](float r, float g, float b) { return finished(studio(r * 255.0F, g * 255.0F, b * 255.0F)); })};
   }
-  luma = luma.to(torch::kFloat64).unsqueeze(0);
-  return rounded_y ? luma.round() : luma;
+  if (options.protocol == "resshift")
+    return {map([&](float r, float g, float b) { return finished(studio(whole(r), whole(g), whole(b))); })};
+  if (options.protocol == "pyiqa_yiq")
+    return {map([&](float r, float g, float b) { return finished((0.299F * r + 0.587F * g + 0.114F * b) * 255.0F); })};
+  return {map([&](float r, float g, float b) { return finished((65.481F * r + 128.553F * g + 24.966F * b + 16.0F) / 255.0F * 255.0F); })};
 }
 
-at::Tensor gaussian_line() {
-  const auto offsets = torch::arange(window_size, torch::kFloat64) - (window_size - 1) / 2;
-  const auto line = torch::exp(-offsets.square() / (2 * window_sigma * window_sigma));
-  return line / line.sum();
-}
-
-// Weighted means over the 11x11 windows that lie within [N,1,H,W]. pyiqa rounds its window to float32; only the sum of the weights matters
-// then, which enters squared means and mean squares differently.
-at::Tensor window_means(const at::Tensor& maps, bool rounded_window) {
-  auto line = gaussian_line();
-  if (rounded_window) line = line * torch::outer(line, line).to(torch::kFloat32).to(torch::kFloat64).sum().sqrt();
-  at::Tensor result = maps;
-  for (const int64_t axis : {2, 3}) {
-    const int64_t positions = result.size(axis) - window_size + 1;
-    auto sum = result.narrow(axis, 0, positions) * line[0].item<double>();
-    for (int64_t k = 1; k < window_size; ++k) sum.add_(result.narrow(axis, k, positions), line[k].item<double>());
-    result = sum;
-  }
-  return result;
+double squared_error(const Plane& a, const Plane& b) {
+  std::vector<double> sums(static_cast<size_t>(a.height));
+  for_rows(a.height, [&](int64_t begin, int64_t end) {
+    for (int64_t y = begin; y < end; ++y) {
+      double sum = 0;
+      for (int64_t x = 0; x < a.width; ++x) sum += (a.row(y)[x] - b.row(y)[x]) * (a.row(y)[x] - b.row(y)[x]);
+      sums[static_cast<size_t>(y)] = sum;
+    }
+  });
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
 }  // namespace
@@ -79,6 +86,12 @@ at::Tensor window_means(const at::Tensor& maps, bool rounded_window) {
 const std::vector<std::string>& psnr_ssim_protocols() {
   static const std::vector<std::string> names = {"lpnsr", "basicsr", "resshift", "pyiqa", "pyiqa_yiq"};
   return names;
+}
+
+void PsnrSsimOptions::fields(FieldVisitor& v) {
+  v.choice("protocol", protocol, psnr_ssim_protocols(), "the published implementation to follow");
+  v.choice("channel", channel, {"y", "rgb"}, "luma or all three");
+  v.integer("crop", crop, {-1.0}, "pixels taken off each side first; -1: as the protocol does");
 }
 
 PsnrSsimOptions checked(PsnrSsimOptions options) {
@@ -103,30 +116,26 @@ double psnr(const at::Tensor& image, const at::Tensor& reference, const PsnrSsim
   const auto full = checked(options);
   check_pair(image, reference);
   const bool rounded = full.protocol == "resshift";
-  const auto a = compared_values(cropped(image, full.crop, 1), full, rounded),
-             b = compared_values(cropped(reference, full.crop, 1), full, rounded);
-  const double error = (a - b).square().mean().item<double>();
+  check_size(image, full.crop, 1);
+  const auto a = compared_planes(image, full, rounded), b = compared_planes(reference, full, rounded);
+  double error = 0;
+  for (size_t c = 0; c < a.size(); ++c) error += squared_error(a[c], b[c]) / static_cast<double>(a[c].values.size());
+  error /= static_cast<double>(a.size());
   if (is_pyiqa(full)) return 10.0 * std::log10(1.0 / (error / (255.0 * 255.0) + 1e-8));
   return error == 0.0 ? std::numeric_limits<double>::infinity() : 10.0 * std::log10(255.0 * 255.0 / error);
 }
 
 double ssim(const at::Tensor& image, const at::Tensor& reference, const PsnrSsimOptions& options) {
-  constexpr double c1 = 0.01 * 255 * 0.01 * 255, c2 = 0.03 * 255 * 0.03 * 255;
   const auto full = checked(options);
   check_pair(image, reference);
   const bool lpnsr = full.protocol == "lpnsr", pyiqa = is_pyiqa(full), rounded = pyiqa || full.protocol == "resshift";
-  const int64_t smallest = window_size + (lpnsr ? 1 : 0);
-  const auto a = compared_values(cropped(image, full.crop, smallest), full, rounded).unsqueeze(1);
-  const auto b = compared_values(cropped(reference, full.crop, smallest), full, rounded).unsqueeze(1);
-  const auto means = window_means(torch::cat({a, b, a * a, b * b, a * b}), pyiqa).chunk(5);
-  const auto &mean_a = means[0], &mean_b = means[1];
-  const auto variance_a = means[2] - mean_a * mean_a, variance_b = means[3] - mean_b * mean_b, covariance = means[4] - mean_a * mean_b;
-  auto contrast = (2 * covariance + c2) / (variance_a + variance_b + c2);
-  if (pyiqa) contrast = torch::relu(contrast);
-  auto map = contrast * (2 * mean_a * mean_b + c1) / (mean_a * mean_a + mean_b * mean_b + c1);
   // The released program cuts its map with an off-by-one at the end (goldens/metrics/README.md).
-  if (lpnsr) map = map.narrow(2, 0, map.size(2) - 1).narrow(3, 0, map.size(3) - 1);
-  return map.mean().item<double>();
+  const int64_t left_out = lpnsr ? 1 : 0;
+  check_size(image, full.crop, window_size + left_out);
+  const auto a = compared_planes(image, full, rounded), b = compared_planes(reference, full, rounded);
+  double sum = 0;
+  for (size_t c = 0; c < a.size(); ++c) sum += ssim_means(a[c], b[c], {.clipped = pyiqa, .left_out_at_end = left_out}).ssim;
+  return sum / static_cast<double>(a.size());
 }
 
 }  // namespace lpnsr

@@ -7,6 +7,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/config.h"
+
 namespace lpnsr {
 
 struct PsnrSsimOptions {
@@ -15,6 +17,7 @@ struct PsnrSsimOptions {
   std::string protocol = "lpnsr";
   std::string channel = "y";  // y | rgb
   int64_t crop = -1;          // pixels taken off each side first; -1: as the protocol does by default (4; pyiqa 0)
+  void fields(FieldVisitor& v);
 };
 
 const std::vector<std::string>& psnr_ssim_protocols();

@@ -22,6 +22,20 @@ std::string escaped(const std::string& text) {
   return result;
 }
 
+std::string latex_text(const std::string& text) {
+  static const std::map<std::string, std::string> replacements = {{"↑", "$\\uparrow$"}, {"↓", "$\\downarrow$"}, {"±", "$\\pm$"}};
+  std::string result;
+  for (const char c : text) {
+    if (std::string_view("&%$#_{}").find(c) != std::string_view::npos) result += '\\';
+    result += c;
+  }
+  for (const auto& [symbol, command] : replacements) {
+    for (size_t at = result.find(symbol); at != std::string::npos; at = result.find(symbol, at + command.size()))
+      result.replace(at, symbol.size(), command);
+  }
+  return result;
+}
+
 }  // namespace
 
 Column column_of(const Metric& metric) {
@@ -33,36 +47,43 @@ std::string format_cell(const Cell& cell, int decimals) {
   if (std::isnan(cell.mean)) return "-";
   std::string text = fmt::format("{:.{}f}", cell.mean, decimals);
   if (!std::isnan(cell.spread)) text += fmt::format(" ± {:.{}f}", cell.spread, decimals);
+  if (!std::isnan(cell.interval.low)) text += fmt::format(" [{:.{}f}, {:.{}f}]", cell.interval.low, decimals, cell.interval.high, decimals);
   return text;
 }
 
-std::vector<std::vector<bool>> best_cells(const std::vector<Column>& columns, const std::vector<TableRow>& rows) {
-  std::vector<std::vector<bool>> best(columns.size(), std::vector<bool>(rows.size(), false));
-  if (rows.size() < 2) return best;
+std::vector<std::vector<int>> cell_ranks(const std::vector<Column>& columns, const std::vector<TableRow>& rows) {
+  std::vector<std::vector<int>> ranks(columns.size(), std::vector<int>(rows.size(), 0));
+  if (rows.size() < 2) return ranks;
   for (size_t c = 0; c < columns.size(); ++c) {
     // What rounds to the same digits counts as equal, so that the mark never claims more than the table shows.
-    const auto shown = [&](const TableRow& row) { return std::stod(fmt::format("{:.{}f}", row.cells[c].mean, columns[c].decimals)); };
-    double record = std::numeric_limits<double>::quiet_NaN();
+    std::vector<double> shown, ordered;
     for (const auto& row : rows) {
-      const double value = shown(row);
-      if (std::isnan(value)) continue;
-      if (std::isnan(record) || (columns[c].higher_is_better ? value > record : value < record)) record = value;
+      shown.push_back(std::stod(fmt::format("{:.{}f}", row.cells[c].mean, columns[c].decimals)));
+      if (!std::isnan(shown.back())) ordered.push_back(columns[c].higher_is_better ? -shown.back() : shown.back());
     }
-    for (size_t r = 0; r < rows.size(); ++r) best[c][r] = shown(rows[r]) == record;
+    std::sort(ordered.begin(), ordered.end());
+    ordered.erase(std::unique(ordered.begin(), ordered.end()), ordered.end());
+    for (size_t r = 0; r < rows.size(); ++r) {
+      const double value = columns[c].higher_is_better ? -shown[r] : shown[r];
+      for (size_t place = 0; place < std::min<size_t>(2, ordered.size()); ++place) {
+        if (value == ordered[place]) ranks[c][r] = static_cast<int>(place) + 1;
+      }
+    }
   }
-  return best;
+  return ranks;
 }
 
 std::string markdown_table(const std::string& corner, const std::vector<Column>& columns, const std::vector<TableRow>& rows,
                            bool mark_best) {
   std::vector<std::vector<std::string>> lines(1, {corner});
   for (const auto& column : columns) lines.front().push_back(escaped(column.title));
-  const auto best = best_cells(columns, rows);
+  const auto ranks = cell_ranks(columns, rows);
   for (size_t r = 0; r < rows.size(); ++r) {
     std::vector<std::string> line = {escaped(rows[r].name)};
     for (size_t c = 0; c < columns.size(); ++c) {
       const std::string text = format_cell(rows[r].cells[c], columns[c].decimals);
-      line.push_back(mark_best && best[c][r] ? "**" + text + "**" : text);
+      const int rank = mark_best ? ranks[c][r] : 0;
+      line.push_back(rank == 1 ? "**" + text + "**" : rank == 2 && rows.size() > 2 ? "<u>" + text + "</u>" : text);
     }
     lines.push_back(std::move(line));
   }
@@ -82,6 +103,25 @@ std::string markdown_table(const std::string& corner, const std::vector<Column>&
     text += "\n";
   }
   return text;
+}
+
+std::string latex_table(const std::string& corner, const std::vector<Column>& columns, const std::vector<TableRow>& rows) {
+  const auto ranks = cell_ranks(columns, rows);
+  std::string text = "\\begin{tabular}{l" + std::string(columns.size(), 'c') + "}\n\\toprule\n" + latex_text(corner);
+  for (const auto& column : columns) text += " & " + latex_text(column.title);
+  text += " \\\\\n\\midrule\n";
+  for (size_t r = 0; r < rows.size(); ++r) {
+    text += latex_text(rows[r].name);
+    for (size_t c = 0; c < columns.size(); ++c) {
+      // Intervals belong to the Markdown table; a paper's table has the means.
+      const std::string cell =
+          latex_text(format_cell({.mean = rows[r].cells[c].mean, .spread = rows[r].cells[c].spread}, columns[c].decimals));
+      const int rank = ranks[c][r];
+      text += " & " + (rank == 1 ? "\\textbf{" + cell + "}" : rank == 2 && rows.size() > 2 ? "\\underline{" + cell + "}" : cell);
+    }
+    text += " \\\\\n";
+  }
+  return text + "\\bottomrule\n\\end{tabular}\n";
 }
 
 }  // namespace lpnsr

@@ -13,14 +13,17 @@
 
 namespace lpnsr {
 
-enum class Backbone { alexnet, vgg16 };
+enum class Backbone { alexnet, vgg16, squeezenet };
 
 struct BackboneLayer {
-  enum class Kind { convolution, relu, max_pool } kind = Kind::relu;
+  // fire: SqueezeNet's module, a 1x1 convolution to `squeezed` channels, then 1x1 and 3x3 ones to half of out_channels each, with ReLUs.
+  enum class Kind { convolution, relu, max_pool, fire } kind = Kind::relu;
   int64_t in_channels = 0, out_channels = 0, kernel = 0, stride = 1, padding = 0;
+  int64_t squeezed = 0;
+  bool ceil = false;  // a max pool rounds its output's size up
 };
 
-// Layer N of the list is torchvision's features.N; `taps` are the ReLUs whose output is a feature map.
+// Layer N of the list is torchvision's features.N; `taps` are the layers whose output is a feature map.
 struct BackboneDescription {
   std::vector<BackboneLayer> layers;
   std::vector<size_t> taps;
@@ -30,7 +33,8 @@ struct BackboneDescription {
 };
 const BackboneDescription& describe(Backbone backbone);
 
-// Parameters are named sliceK.N.weight and sliceK.N.bias as the published LPIPS has them (K from 1).
+// Parameters are named sliceK.N.weight and sliceK.N.bias as the published LPIPS has them (K from 1), those of fire modules
+// sliceK.N.squeeze.weight and so on.
 class BackboneFeaturesImpl : public torch::nn::Module {
  public:
   explicit BackboneFeaturesImpl(Backbone backbone);
@@ -38,7 +42,7 @@ class BackboneFeaturesImpl : public torch::nn::Module {
 
  private:
   Backbone backbone_;
-  std::vector<torch::nn::Conv2d> convolutions_;  // in the order of their layers
+  std::vector<torch::nn::Conv2d> convolutions_;  // in the order of their layers; a fire module has three
 };
 TORCH_MODULE(BackboneFeatures);
 

@@ -15,8 +15,20 @@ at::Tensor channel_constants(std::initializer_list<double> values) {
 
 }  // namespace
 
+Backbone backbone_of(LpipsNetwork network) {
+  switch (network) {
+    case LpipsNetwork::vgg:
+      return Backbone::vgg16;
+    case LpipsNetwork::squeeze:
+      return Backbone::squeezenet;
+    case LpipsNetwork::alex:
+      break;
+  }
+  return Backbone::alexnet;
+}
+
 LpipsImpl::LpipsImpl(LpipsNetwork network) : network_(network) {
-  const Backbone backbone = network == LpipsNetwork::vgg ? Backbone::vgg16 : Backbone::alexnet;
+  const Backbone backbone = backbone_of(network);
   const auto scaling = register_module("scaling_layer", torch::nn::ModuleDict());
   shift_ = scaling->register_buffer("shift", channel_constants({-0.030, -0.088, -0.188}));
   scale_ = scaling->register_buffer("scale", channel_constants({0.458, 0.448, 0.450}));
@@ -37,7 +49,7 @@ std::vector<at::Tensor> LpipsImpl::unit_features(const at::Tensor& image) {
   return maps;
 }
 
-std::vector<at::Tensor> LpipsImpl::layers(const at::Tensor& image, const at::Tensor& reference) {
+std::vector<at::Tensor> LpipsImpl::layer_maps(const at::Tensor& image, const at::Tensor& reference) {
   if (image.dim() != 4 || image.size(1) != 3 || image.sizes() != reference.sizes()) {
     throw UsageError(fmt::format("LPIPS compares two pictures [N,3,H,W] of one size; got [{}] and [{}]", fmt::join(image.sizes(), ","),
                                  fmt::join(reference.sizes(), ",")));
@@ -45,9 +57,24 @@ std::vector<at::Tensor> LpipsImpl::layers(const at::Tensor& image, const at::Ten
   const auto of_image = unit_features(image), of_reference = unit_features(reference);
   std::vector<at::Tensor> terms;
   for (size_t k = 0; k < linear_.size(); ++k) {
-    terms.push_back(linear_[k]->forward((of_image[k] - of_reference[k]).square()).mean({1, 2, 3}));
+    terms.push_back(linear_[k]->forward((of_image[k] - of_reference[k]).square()));
   }
   return terms;
+}
+
+std::vector<at::Tensor> LpipsImpl::layers(const at::Tensor& image, const at::Tensor& reference) {
+  auto terms = layer_maps(image, reference);
+  for (auto& term : terms) term = term.mean({1, 2, 3});
+  return terms;
+}
+
+at::Tensor LpipsImpl::spatial(const at::Tensor& image, const at::Tensor& reference) {
+  at::Tensor sum;
+  for (const auto& map : layer_maps(image, reference)) {
+    const auto enlarged = torch::upsample_bilinear2d(map, {image.size(2), image.size(3)}, false);
+    sum = sum.defined() ? sum + enlarged : enlarged;
+  }
+  return sum;
 }
 
 at::Tensor LpipsImpl::forward(const at::Tensor& image, const at::Tensor& reference) {

@@ -1,6 +1,6 @@
 #pragma once
-// LPIPS 0.1 (Zhang et al. 2018) on VGG16 or AlexNet: unit-normalised features, squared differences, linear layers, mean over the map, sum
-// over layers.
+// LPIPS 0.1 (Zhang et al. 2018) on VGG16, AlexNet or SqueezeNet: unit-normalised features, squared differences, linear layers, mean over
+// the map, sum over layers.
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -9,12 +9,14 @@
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/pimpl.h>
 
+#include "core/published_file.h"
 #include "core/state_dict.h"
 #include "losses/backbones.h"
 
 namespace lpnsr {
 
-enum class LpipsNetwork { alex, vgg };
+enum class LpipsNetwork { alex, vgg, squeeze };
+Backbone backbone_of(LpipsNetwork network);
 
 // State under the published names: scaling_layer.*, net.sliceK.N.*, linK.model.1.weight. The weights are frozen; gradients flow to the
 // images.
@@ -24,9 +26,12 @@ class LpipsImpl : public torch::nn::Module {
   // Images [N,3,H,W] in [-1,1] -> [N]. Gradients flow to both.
   at::Tensor forward(const at::Tensor& image, const at::Tensor& reference);
   std::vector<at::Tensor> layers(const at::Tensor& image, const at::Tensor& reference);  // the terms of the sum, [N] each
+  // [N,1,H,W]: each layer's map enlarged bilinearly to the pictures' size, summed.
+  at::Tensor spatial(const at::Tensor& image, const at::Tensor& reference);
   LpipsNetwork network() const { return network_; }
 
  private:
+  std::vector<at::Tensor> layer_maps(const at::Tensor& image, const at::Tensor& reference);
   std::vector<at::Tensor> unit_features(const at::Tensor& image);
   LpipsNetwork network_;
   at::Tensor shift_, scale_;
@@ -39,9 +44,9 @@ TORCH_MODULE(Lpips);
 // (lin0.model.1.weight …), or one file with the whole published module (net.sliceK.N.*, lin*, lins.*, scaling_layer.*). Throws Error naming
 // what is missing and which files go where.
 Lpips load_lpips(LpipsNetwork network, const std::vector<std::filesystem::path>& files);
-// The files under their published names below a weights folder: vgg16-397923af.pth + lpips_vgg.pth (or vgg.pth), alexnet-owt-7be5be79.pth +
-// lpips_alex.pth (or alex.pth). Each may be a .safetensors instead, and lpips_vgg.* may be the whole module. Throws Error that lists them
-// where they are not there.
+// The backbone, then the linear layers; the latter's file may be the whole module, and then stands alone.
+std::vector<PublishedFile> lpips_files(LpipsNetwork network);
+// Those below a weights folder. Throws Error that lists them where they are not there.
 std::vector<std::filesystem::path> find_lpips_files(LpipsNetwork network, const std::filesystem::path& weights);
 
 }  // namespace lpnsr

@@ -7,25 +7,14 @@
 namespace lpnsr {
 namespace {
 
-struct PublishedNames {
-  std::string network;
-  std::vector<std::string> backbone, linear;  // stems, the usual one first
-};
-
-const PublishedNames& published(LpipsNetwork network) {
-  static const PublishedNames alex{"alex", {"alexnet-owt-7be5be79"}, {"lpips_alex", "alex", "LPIPS_v0.1_alex-df73285e", "lpips_lin_alex"}};
-  static const PublishedNames vgg{"vgg", {"vgg16-397923af"}, {"lpips_vgg", "vgg", "LPIPS_v0.1_vgg-a78928a0", "lpips_lin_vgg"}};
-  return network == LpipsNetwork::alex ? alex : vgg;
+std::string name_of(LpipsNetwork network) {
+  return network == LpipsNetwork::alex ? "alex" : network == LpipsNetwork::vgg ? "vgg" : "squeeze";
 }
 
 std::string guidance(LpipsNetwork network) {
-  const auto& names = published(network);
-  return fmt::format(
-      "LPIPS ({0}) needs two files in the weights folder (--weights-dir, $LPNSR_WEIGHTS or weights/):\n"
-      "  {1}.pth  torchvision's backbone\n"
-      "  {2}.pth  the linear layers of LPIPS 0.1 (weights/v0.1/{0}.pth of the package 'lpips'; {0}.pth is found too)\n"
-      "either may be a .safetensors, or {2}.pth may hold the whole module",
-      names.network, names.backbone.front(), names.linear.front());
+  const auto files = lpips_files(network);
+  return fmt::format("LPIPS ({}) needs {} ({}) and {} ({})", name_of(network), files[0].names.front(), files[0].what,
+                     files[1].names.front(), files[1].what);
 }
 
 bool starts_with(const std::string& key, std::string_view prefix) { return key.rfind(prefix, 0) == 0; }
@@ -33,8 +22,7 @@ bool starts_with(const std::string& key, std::string_view prefix) { return key.r
 // One file's entries under the module's names; where it repeats the linear layers as lins.K they are taken once.
 void add_entries(const std::filesystem::path& file, LpipsNetwork network, StateDict& all) {
   const auto weights = read_weights(file).tensors;
-  const Backbone backbone = network == LpipsNetwork::vgg ? Backbone::vgg16 : Backbone::alexnet;
-  for (const auto& [key, tensor] : backbone_from_torchvision(backbone, weights).with_prefix("net.")) all.add(key, tensor);
+  for (const auto& [key, tensor] : backbone_from_torchvision(backbone_of(network), weights).with_prefix("net.")) all.add(key, tensor);
   std::vector<std::string> strange;
   for (const auto& [key, tensor] : weights) {
     if (starts_with(key, "net.slice") || (starts_with(key, "lin") && !starts_with(key, "lins."))) {
@@ -50,15 +38,6 @@ void add_entries(const std::filesystem::path& file, LpipsNetwork network, StateD
   const size_t shown = std::min<size_t>(strange.size(), 5);
   throw DataError(fmt::format("{}: not a file of LPIPS: {} unknown keys, such as {}\n{}", file.string(), strange.size(),
                               fmt::join(strange.begin(), strange.begin() + static_cast<std::ptrdiff_t>(shown), ", "), guidance(network)));
-}
-
-std::filesystem::path first_existing(const std::filesystem::path& folder, const std::vector<std::string>& stems) {
-  for (const auto& stem : stems) {
-    for (const char* extension : {".pth", ".safetensors"}) {
-      if (std::filesystem::is_regular_file(folder / (stem + extension))) return folder / (stem + extension);
-    }
-  }
-  return {};
 }
 
 }  // namespace
@@ -80,15 +59,28 @@ Lpips load_lpips(LpipsNetwork network, const std::vector<std::filesystem::path>&
   return lpips;
 }
 
+std::vector<PublishedFile> lpips_files(LpipsNetwork network) {
+  const std::string name = name_of(network);
+  const bool alex = network == LpipsNetwork::alex, vgg = network == LpipsNetwork::vgg;
+  const PublishedFile backbone{{alex  ? "alexnet-owt-7be5be79.pth"
+                                : vgg ? "vgg16-397923af.pth"
+                                      : "squeezenet1_1-b8a52dc0.pth"},
+                               "the backbone",
+                               "download.pytorch.org/models"};
+  const std::string hash = alex ? "df73285e" : vgg ? "a78928a0" : "4a5350f2";
+  return {backbone,
+          {{"lpips_" + name + ".pth", name + ".pth", fmt::format("LPIPS_v0.1_{}-{}.pth", name, hash), "lpips_lin_" + name + ".pth"},
+           "the linear layers of LPIPS 0.1, or the whole module",
+           fmt::format("weights/v0.1/{0}.pth of the package lpips; {0}.pth is found too", name)}};
+}
+
 std::vector<std::filesystem::path> find_lpips_files(LpipsNetwork network, const std::filesystem::path& weights) {
-  const auto& names = published(network);
-  const auto backbone = first_existing(weights, names.backbone), linear = first_existing(weights, names.linear);
-  if (!backbone.empty() && !linear.empty()) return {backbone, linear};
-  if (!linear.empty() && !read_weights(linear).tensors.below("net.").empty()) return {linear};
-  std::vector<std::string> missing;
-  if (backbone.empty()) missing.push_back(names.backbone.front() + ".pth");
-  if (linear.empty()) missing.push_back(names.linear.front() + ".pth");
-  throw Error(fmt::format("{}: {} not found\n{}", weights.string(), fmt::join(missing, " and "), guidance(network)));
+  const auto files = lpips_files(network);
+  if (find_published(weights, files[0]).empty()) {
+    const auto linear = find_published(weights, files[1]);
+    if (!linear.empty() && !read_weights(linear).tensors.below("net.").empty()) return {linear};
+  }
+  return find_all_published(weights, files, fmt::format("LPIPS ({})", name_of(network)));
 }
 
 }  // namespace lpnsr

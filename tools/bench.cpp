@@ -13,6 +13,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "diffusion/system.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
 
@@ -98,20 +99,33 @@ int run_bench(const Arguments& arguments) {
   namespace po = boost::program_options;
   std::string list;
   for (const auto& part : parts) list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", part.name, part.summary);
-  CommandLine line("bench", "Times a part of the program against its plain form, warm, in the same run. Parts: " + list + ".",
+  CommandLine line("bench",
+                   "Times a part of the program against its plain form, warm, in the same run. Parts: " + list +
+                       ", metric:NAME (a metric on one picture; its speed is beside that of --against).",
                    "lpnsr bench degradation --threads 2");
   CommonOptions common;
   BenchOptions options;
   std::string name;
   line.add()("part", po::value(&name)->required()->value_name("PART"), "what to time")(
       "rounds", po::value(&options.rounds)->value_name("N")->default_value(options.rounds), "timed calls of each contender");
+  line.add()("side", po::value(&options.side)->value_name("N")->default_value(options.side), "pixels a side of a metric's picture")(
+      "against", po::value(&options.against)->value_name("COMMAND"),
+      "times a metric beside a program that prints a line when ready and one for each line it is sent")(
+      "save-pictures", po::value(&options.save_pictures)->value_name("DIR"), "writes a metric's image.png and reference.png");
   line.positional("part", 1);
-  add_common_options(line, common, {"threads", "json"});
+  add_common_options(line, common, {"weights-dir", "threads", "json"});
   if (!line.parse(arguments)) return 0;
   if (options.rounds < 1) throw UsageError(fmt::format("--rounds {}: at least 1 was expected", options.rounds));
   set_threads(common.threads);
   options.threads = at::get_num_threads();
   options.json = common.json;
+  options.weights_dir = weights_folder(common.weights_dir);
+  if (options.side < 1) throw UsageError(fmt::format("--side {}: at least 1 was expected", options.side));
+  constexpr std::string_view metric_prefix = "metric:";
+  if (name.starts_with(metric_prefix)) {
+    bench_metric(name.substr(metric_prefix.size()), options);
+    return 0;
+  }
   std::vector<std::string> names;
   for (const auto& part : parts) {
     if (name == part.name) {

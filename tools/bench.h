@@ -1,5 +1,6 @@
 #pragma once
 // Timing of one part against a plain form of the same work, in the same minute.
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -30,7 +31,13 @@ void print_timings(const std::string& part, const std::string& unit, const std::
 struct BenchOptions {
   int64_t rounds = 7, threads = 0;
   bool json = false;
+  // Of metrics:
+  std::filesystem::path weights_dir;
+  int64_t side = 512;         // of the picture
+  std::string against;        // a program that scores once for each line it is sent (tools/bench-metrics)
+  std::string save_pictures;  // a folder that image.png and reference.png are written to first
 };
 void bench_degradation(const BenchOptions& options);
+void bench_metric(const std::string& name, const BenchOptions& options);
 
 }  // namespace lpnsr

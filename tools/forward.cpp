@@ -4,6 +4,7 @@
 #include "core/checkpoint.h"
 #include "core/device.h"
 #include "core/log.h"
+#include "diffusion/system.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/forward_modules.h"
@@ -36,7 +37,7 @@ int run_forward(const Arguments& arguments) {
       "outputs,o", po::value(&outputs)->required()->value_name("FILE"), "safetensors file to write")(
       "config,c", po::value(&config)->value_name("TOML"), "the architecture, its keys named as in the published configurations");
   line.positional("module", 1);
-  add_common_options(line, common, {"set", "device", "precision", "threads"});
+  add_common_options(line, common, {"set", "weights-dir", "device", "precision", "threads"});
   if (!line.parse(arguments)) return 0;
 
   set_threads(common.threads);
@@ -45,6 +46,7 @@ int run_forward(const Arguments& arguments) {
   request.weights.assign(weights.begin(), weights.end());
   if (!config.empty()) request.config = config;
   request.set = common.set;
+  request.weights_dir = weights_folder(common.weights_dir);
   check_forward(request);
   request.inputs = read_safetensors(inputs).tensors;
   request.inputs_origin = inputs;

@@ -13,10 +13,9 @@
 #include "diffusion/rrdbnet.h"
 #include "diffusion/swin_unet.h"
 #include "diffusion/swinir.h"
-#include "eval/psnr_ssim.h"
 #include "losses/discriminator.h"
-#include "losses/lpips.h"
 #include "tools/forward_inputs.h"
+#include "tools/forward_metrics.h"
 
 namespace lpnsr {
 namespace {
@@ -40,15 +39,6 @@ void published_keys(AutoencoderOptions& options, FieldVisitor& visitor) {
   visitor.integer("rank", options.lora_rank, {1.0}, "the published name of lora_rank");
   visitor.section("ddconfig", ddconfig, "");
 }
-
-// PsnrSsimOptions has no configuration file elsewhere.
-struct FlavourOptions : PsnrSsimOptions {
-  void fields(FieldVisitor& v) {
-    v.choice("protocol", protocol, psnr_ssim_protocols(), "the published implementation to follow");
-    v.choice("channel", channel, {"y", "rgb"}, "luma or all three");
-    v.integer("crop", crop, {-1.0}, "pixels taken off each side first; -1: as the protocol does");
-  }
-};
 
 template <class Options>
 Options configure(const ForwardRequest& request) {
@@ -138,56 +128,21 @@ StateDict run_discriminator(const ForwardRequest& request, const ForwardInputs& 
   return one_result("logits", prepare(Discriminator(options), request)->forward(image));
 }
 
-StateDict score_lpips(LpipsNetwork network, const ForwardRequest& request, const ForwardInputs& inputs) {
-  const auto image = inputs.images("image", 3);
-  const auto reference = inputs.images_like("reference", image, "image");
-  auto lpips = load_lpips(network, request.weights);
-  lpips->eval();
-  lpips->to(request.device);
-  return one_result("value", lpips->forward(image * 2 - 1, reference * 2 - 1));
-}
-StateDict run_lpips_alex(const ForwardRequest& request, const ForwardInputs& inputs) {
-  return score_lpips(LpipsNetwork::alex, request, inputs);
-}
-StateDict run_lpips_vgg(const ForwardRequest& request, const ForwardInputs& inputs) {
-  return score_lpips(LpipsNetwork::vgg, request, inputs);
-}
-
-using PairScore = double (*)(const at::Tensor& image, const at::Tensor& reference, const PsnrSsimOptions& options);
-StateDict score_pairs(PairScore score, const ForwardRequest& request, const ForwardInputs& inputs) {
-  const auto options = checked(configure<FlavourOptions>(request));
-  const auto image = inputs.images("image", 3);
-  const auto reference = inputs.images_like("reference", image, "image");
-  std::vector<double> values;
-  for (int64_t i = 0; i < image.size(0); ++i) values.push_back(score(image[i], reference[i], options));
-  return one_result("value", torch::tensor(values, at::kDouble));
-}
-StateDict run_psnr(const ForwardRequest& request, const ForwardInputs& inputs) { return score_pairs(psnr, request, inputs); }
-StateDict run_ssim(const ForwardRequest& request, const ForwardInputs& inputs) { return score_pairs(ssim, request, inputs); }
-
-enum class Weights { none, one_file, files };
-
 struct Module {
   const char* name;
   const char* inputs;
   const char* outputs;
-  Weights weights;
-  bool configurable;
   StateDict (*run)(const ForwardRequest&, const ForwardInputs&);
 };
 
 constexpr Module kModules[] = {
-    {"denoiser", "x, t (int64 [N]), lq", "out", Weights::one_file, true, run_denoiser},
-    {"noise_predictor", "x, x0, lq, t (int64 [N])", "mean, logvar", Weights::one_file, true, run_noise_predictor},
-    {"autoencoder.encode", "image in [-1,1]", "latent", Weights::one_file, true, run_encoder},
-    {"autoencoder.decode", "latent", "image, indices (int64)", Weights::one_file, true, run_decoder},
-    {"swinir", "image in [0,1]", "image", Weights::one_file, true, run_swinir},
-    {"rrdbnet", "image in [0,1]", "image", Weights::one_file, true, run_rrdbnet},
-    {"discriminator", "image", "logits", Weights::one_file, true, run_discriminator},
-    {"lpips.alex", "image, reference, RGB in [0,1]", "value [N]", Weights::files, false, run_lpips_alex},
-    {"lpips.vgg", "image, reference, RGB in [0,1]", "value [N]", Weights::files, false, run_lpips_vgg},
-    {"psnr", "image, reference, RGB in [0,1]", "value [N]", Weights::none, true, run_psnr},
-    {"ssim", "image, reference, RGB in [0,1]", "value [N]", Weights::none, true, run_ssim},
+    {"denoiser", "x, t (int64 [N]), lq", "out", run_denoiser},
+    {"noise_predictor", "x, x0, lq, t (int64 [N])", "mean, logvar", run_noise_predictor},
+    {"autoencoder.encode", "image in [-1,1]", "latent", run_encoder},
+    {"autoencoder.decode", "latent", "image, indices (int64)", run_decoder},
+    {"swinir", "image in [0,1]", "image", run_swinir},
+    {"rrdbnet", "image in [0,1]", "image", run_rrdbnet},
+    {"discriminator", "image", "logits", run_discriminator},
 };
 
 const Module& find_module(const std::string& name) {
@@ -196,6 +151,7 @@ const Module& find_module(const std::string& name) {
     if (name == module.name) return module;
     names.emplace_back(module.name);
   }
+  for (const auto& metric : forward_metrics()) names.push_back(metric.name);
   throw UsageError(fmt::format("unknown module '{}'{}; there are {}", name, did_you_mean(name, names), fmt::join(names, ", ")));
 }
 
@@ -204,29 +160,26 @@ const Module& find_module(const std::string& name) {
 std::vector<ForwardDescription> forward_modules() {
   std::vector<ForwardDescription> descriptions;
   for (const auto& module : kModules) descriptions.push_back({module.name, module.inputs, module.outputs});
+  const auto metrics = forward_metrics();
+  descriptions.insert(descriptions.end(), metrics.begin(), metrics.end());
   return descriptions;
 }
 
 void check_forward(const ForwardRequest& request) {
+  if (is_forward_metric(request.module)) return check_forward_metric(request);
   const Module& module = find_module(request.module);
   const size_t files = request.weights.size();
-  if (module.weights == Weights::none && files > 0) throw UsageError(fmt::format("{} has no weights: leave --weights out", module.name));
-  if (module.weights != Weights::none && files == 0) throw UsageError(fmt::format("{} needs its weights: --weights FILE", module.name));
-  if (module.weights == Weights::one_file && files > 1) {
-    throw UsageError(fmt::format("{} takes one file of weights; {} were given", module.name, files));
-  }
-  if (!module.configurable && (request.config || !request.set.empty())) {
-    throw UsageError(fmt::format("{} has no configuration: leave --config and --set out", module.name));
-  }
+  if (files == 0) throw UsageError(fmt::format("{} needs its weights: --weights FILE", module.name));
+  if (files > 1) throw UsageError(fmt::format("{} takes one file of weights; {} were given", module.name, files));
 }
 
 StateDict run_forward_module(const ForwardRequest& request) {
-  const Module& module = find_module(request.module);
   const c10::InferenceMode inference;
   const AutocastScope autocast(request.device, request.precision);
-  const ForwardInputs inputs(request.inputs, fmt::format("{}: {}", request.inputs_origin, module.name), request.device);
+  const ForwardInputs inputs(request.inputs, fmt::format("{}: {}", request.inputs_origin, request.module), request.device);
   StateDict results;
-  for (const auto& [name, tensor] : module.run(request, inputs)) {
+  const bool metric = is_forward_metric(request.module);
+  for (const auto& [name, tensor] : metric ? run_forward_metric(request, inputs) : find_module(request.module).run(request, inputs)) {
     const auto type = tensor.is_floating_point() ? at::kFloat : tensor.scalar_type();
     results.add(name, tensor.to(at::kCPU, type).contiguous());
   }

@@ -17,6 +17,7 @@ struct ForwardRequest {
   std::vector<std::filesystem::path> weights;
   std::optional<std::filesystem::path> config;  // none: the published full-size architecture
   std::vector<std::string> set;                 // overrides of the configuration
+  std::filesystem::path weights_dir;            // where a metric's files are looked for when none are given
   StateDict inputs;
   std::string inputs_origin;  // for messages
   c10::Device device = c10::kCPU;

@@ -3,6 +3,8 @@
 #include "core/error.h"
 #include "core/image.h"
 #include "eval/evaluate.h"
+#include "eval/metrics.h"
+#include "eval/psnr_ssim.h"
 #include "eval/table.h"
 #include "tests/support/fixtures.h"
 
@@ -65,10 +67,27 @@ TEST(Evaluate, ScoresAndMeans) {
   EXPECT_EQ(evaluation.pictures[0].values[0], first);
   EXPECT_NEAR(evaluation.means()[0], (first + evaluation.pictures[1].values[0]) / 2, 1e-12);
   EXPECT_THAT(evaluation.table(), AllOf(HasSubstr("one.png"), HasSubstr("lpnsr, Y, crop 4"), HasSubstr("mean"), Not(HasSubstr("**"))));
-  EXPECT_THAT(evaluation.csv(), AllOf(HasSubstr("picture,psnr,ssim\n"), HasSubstr("\"two,three.png\""), HasSubstr("\nAVERAGE,")));
+  EXPECT_THAT(evaluation.csv(), AllOf(HasSubstr("picture,\"psnr [lpnsr, Y, crop 4]\",\"ssim [lpnsr, Y, crop 4]\"\n"),
+                                      HasSubstr("\"two,three.png\""), HasSubstr("\nAVERAGE,")));
   const auto json = evaluation.json();
   EXPECT_EQ(json["mean"]["psnr"].get<double>(), evaluation.means()[0]);
   EXPECT_EQ(json["pictures"][0]["ssim"].get<double>(), evaluation.pictures[0].values[1]);
+}
+
+TEST(Evaluate, SetsHaveOneValue) {
+  const TemporaryFolder restored, hr;
+  for (const std::string name : {"a.png", "b.png"}) {
+    write_rgb(restored / name, square(1));
+    write_rgb(hr / name, square(2));
+  }
+  Metric metric{.name = "set", .label = "Set", .protocol = "mean", .kind = MetricKind::set};
+  metric.features = [](const at::Tensor& image) { return image.mean({1, 2}); };
+  metric.distance = [](const at::Tensor& a, const at::Tensor& b) { return (a.mean(0) - b.mean(0)).abs().sum().item<double>(); };
+  const auto evaluation = evaluate(pair_pictures(restored.path(), hr.path()), {metric});
+  const auto want = (square(1).mul(255).round().div(255).mean({1, 2}) - square(2).mul(255).round().div(255).mean({1, 2})).abs().sum();
+  EXPECT_NEAR(evaluation.means()[0], want.item<double>(), 1e-5);
+  EXPECT_THAT(evaluation.csv(), HasSubstr("\na.png,\nb.png,\nAVERAGE,"));
+  EXPECT_EQ(evaluation.json()["pictures"][0]["set"], nullptr);
 }
 
 TEST(Evaluate, NumbersThatJsonLacks) {
@@ -95,8 +114,8 @@ TEST(Table, MarksTheBestOfEachColumn) {
   const std::vector<Column> columns = {{"PSNR", true, 2}, {"LPIPS", false, 3}};
   const std::vector<TableRow> rows = {{"a", {{27.301, 0.04}, {0.3}}}, {"b|c", {{27.304}, {0.25, 0.01}}}, {"d", {{}, {0.9}}}};
   const auto table = markdown_table("method", columns, rows, true);
-  EXPECT_THAT(table, AllOf(HasSubstr("**27.30 ± 0.04**"), HasSubstr("**27.30**"), HasSubstr("**0.250 ± 0.010**"), HasSubstr(" 0.300 |"),
-                           HasSubstr("b\\|c")));
+  EXPECT_THAT(table, AllOf(HasSubstr("**27.30 ± 0.04**"), HasSubstr("**27.30**"), HasSubstr("**0.250 ± 0.010**"),
+                           HasSubstr("<u>0.300</u> |"), HasSubstr(" 0.900 |"), HasSubstr("b\\|c")));
   std::istringstream lines(table);
   std::string line;
   size_t count = 0;

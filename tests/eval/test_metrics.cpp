@@ -1,5 +1,6 @@
 #include "core/error.h"
 #include "eval/metrics.h"
+#include "eval/psnr_ssim.h"
 #include "tests/support/fixtures.h"
 
 namespace lpnsr {
@@ -90,6 +91,42 @@ TEST(Metrics, ByName) {
   EXPECT_THROW(split_names("psnr,,ssim"), UsageError);
   EXPECT_THROW_MESSAGE(make_metrics({"psnr", "psnr"}, {}), UsageError, HasSubstr("twice"));
   EXPECT_THROW_MESSAGE(make_metric("lpips.alx", {}), UsageError, HasSubstr("did you mean 'lpips.alex'"));
+}
+
+TEST(Metrics, OptionsStandBehindTheName) {
+  const auto metrics = make_metrics({"psnr", "psnr:protocol=pyiqa:channel=rgb"}, {});
+  const auto a = picture(4), b = picture(5);
+  EXPECT_EQ(metrics[1].name, "psnr:protocol=pyiqa:channel=rgb");
+  EXPECT_EQ(metrics[1].protocol, "pyiqa, RGB, crop 0");
+  EXPECT_EQ(metrics[1].score(a, b), psnr(a, b, {.protocol = "pyiqa", .channel = "rgb"}));
+  EXPECT_THROW_MESSAGE(make_metric("psnr:chanel=rgb", {}), UsageError, HasSubstr("channel"));
+  EXPECT_THROW_MESSAGE(make_metric("psnr:protocol=basicr", {}), UsageError, HasSubstr("basicsr"));
+}
+
+TEST(Metrics, EveryDescriptionIsComplete) {
+  for (const auto& description : metric_descriptions()) {
+    EXPECT_FALSE(description.label.empty()) << description.name;
+    EXPECT_NE(description.prepare, nullptr) << description.name;
+    for (const auto& file : description.files) EXPECT_FALSE(file.names.empty() || file.what.empty() || file.source.empty());
+  }
+}
+
+TEST(Metrics, ValuesThatAreNoPictureAreRefused) {
+  const auto metric = make_metric("psnr", {});
+  auto broken = picture(1);
+  broken[0][3][3] = std::nan("");
+  EXPECT_THROW_MESSAGE(metric.score(broken, picture(1)), UsageError, HasSubstr("NaN"));
+  EXPECT_THROW_MESSAGE(metric.score(torch::zeros({1, 20, 20}), torch::zeros({1, 20, 20})), UsageError, HasSubstr("[3,H,W]"));
+}
+
+TEST(Metrics, EveryMissingFileIsNamed) {
+  const testing::TemporaryFolder folder;
+  MetricOptions options;
+  options.weights = folder.path();
+  for (const auto& description : metric_descriptions()) {
+    for (const auto& file : description.files)
+      EXPECT_THROW_MESSAGE(make_metric(description.name, options), Error, HasSubstr(file.names.front()));
+  }
 }
 
 TEST(Metrics, MissingWeightsListTheFiles) {

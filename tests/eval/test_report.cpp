@@ -4,6 +4,7 @@
 #include "eval/comparison.h"
 #include "eval/html_report.h"
 #include "eval/html_text.h"
+#include "eval/psnr_ssim.h"
 #include "eval/run_report.h"
 #include "tests/support/fixtures.h"
 

@@ -6,6 +6,7 @@
 #include "diffusion/rrdbnet.h"
 #include "diffusion/swin_unet.h"
 #include "diffusion/swinir.h"
+#include "eval/niqe.h"
 #include "eval/psnr_ssim.h"
 #include "losses/discriminator.h"
 #include "losses/lpips.h"
@@ -186,6 +187,37 @@ TEST_F(Forward, LpipsTakesTheWholeModuleOrItsTwoFiles) {
   expect_output("value", want);
   std::filesystem::remove(folder_ / "out.safetensors");
   expect_refusal(run("lpips.alex", inputs, ""), 1, "the linear layers are missing");
+}
+
+// Niqe's pristine parameters of a mean of zero and an identity.
+StateDict plain_pristine() {
+  StateDict parameters;
+  parameters.add("mu_pris_param", torch::zeros({1, 36}, at::kDouble));
+  parameters.add("cov_pris_param", torch::eye(36, at::kDouble));
+  return parameters;
+}
+
+TEST_F(Forward, MetricsWithoutReference) {
+  write_safetensors(folder_ / "weights.safetensors", plain_pristine());
+  StateDict inputs;
+  inputs.add("image", (synthetic_tensor("forward", "image", {2, 3, 100, 196}, 0.5, 0.5) * 255).round() / 255);
+  const auto pristine = read_niqe_pristine(folder_ / "weights.safetensors");
+  const auto want = torch::tensor({niqe(inputs.at("image")[0], pristine), niqe(inputs.at("image")[1], pristine)});
+  const auto given = run("niqe", inputs, "");
+  ASSERT_EQ(given.status, 0) << given.err;
+  expect_output("value", want);
+
+  // Found below the weights folder under its published name; options by --set.
+  write_safetensors(folder_ / "niqe_pris_params.safetensors", plain_pristine());
+  const auto found =
+      run_program({"forward", "niqe", "--weights-dir", folder_.path().string(), "--inputs", (folder_ / "in.safetensors").string(),
+                   "--outputs", (folder_ / "out.safetensors").string(), "--set", "flavour=basicsr"});
+  ASSERT_EQ(found.status, 0) << found.err;
+  expect_output("value", torch::tensor({niqe(inputs.at("image")[0], pristine, {.flavour = "basicsr"}),
+                                        niqe(inputs.at("image")[1], pristine, {.flavour = "basicsr"})}));
+  std::filesystem::remove(folder_ / "out.safetensors");
+  inputs.add("image", torch::zeros({1, 3, 7, 7}));
+  expect_refusal(run("niqe", inputs, ""), 2, "NIQE needs 96 pixels a side");
 }
 
 TEST_F(Forward, Bfloat16IsNearButNotEqual) {
