@@ -14,13 +14,6 @@ at::Tensor batched(const at::Tensor& image, const Operation& operation) {
   return image.dim() == 4 ? operation(image) : operation(image.unsqueeze(0)).squeeze(0);
 }
 
-// Keys' cubic with a = -0.5.
-double cubic(double x) {
-  x = std::abs(x);
-  if (x <= 1.0) return (1.5 * x - 2.5) * x * x + 1.0;
-  return x < 2.0 ? ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0 : 0.0;
-}
-
 // ... c b a | a b c | c b a ...
 int64_t mirrored(int64_t index, int64_t size) {
   const int64_t period = 2 * size;
@@ -40,13 +33,20 @@ at::Tensor matlab_matrix(int64_t in, double scale, bool antialias) {
     const double centre = (static_cast<double>(i) + 0.5) / scale - 0.5;
     const auto first = static_cast<int64_t>(std::floor(centre - width / 2.0));
     double sum = 0.0;
-    for (int64_t j = first; j < first + taps; ++j) sum += cubic(stretch * (centre - static_cast<double>(j)));
-    for (int64_t j = first; j < first + taps; ++j) weight[i][mirrored(j, in)] += cubic(stretch * (centre - static_cast<double>(j))) / sum;
+    for (int64_t j = first; j < first + taps; ++j) sum += keys_cubic(stretch * (centre - static_cast<double>(j)));
+    for (int64_t j = first; j < first + taps; ++j)
+      weight[i][mirrored(j, in)] += keys_cubic(stretch * (centre - static_cast<double>(j))) / sum;
   }
   return matrix;
 }
 
 }  // namespace
+
+double keys_cubic(double x) {
+  x = std::abs(x);
+  if (x <= 1.0) return (1.5 * x - 2.5) * x * x + 1.0;
+  return x < 2.0 ? ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0 : 0.0;
+}
 
 at::Tensor resize_bicubic(const at::Tensor& image, int64_t height, int64_t width, bool antialias) {
   return batched(image, [&](const at::Tensor& batch) {
@@ -56,6 +56,12 @@ at::Tensor resize_bicubic(const at::Tensor& image, int64_t height, int64_t width
 
 at::Tensor resize_bicubic_scale(const at::Tensor& image, int64_t scale) {
   return resize_bicubic(image, image.size(-2) * scale, image.size(-1) * scale);
+}
+
+at::Tensor resize_bicubic_scale_rows(const at::Tensor& image, int64_t scale, int64_t begin, int64_t end) {
+  constexpr int64_t kTaps = 3;  // rows that the kernel sees beyond its own
+  const int64_t top = std::max<int64_t>(0, begin / scale - kTaps), bottom = std::min(image.size(-2), (end + scale - 1) / scale + kTaps);
+  return resize_bicubic_scale(image.slice(-2, top, bottom), scale).slice(-2, begin - top * scale, end - top * scale);
 }
 
 at::Tensor resize_matlab(const at::Tensor& image, double scale, bool antialias) {
