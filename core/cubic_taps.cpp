@@ -3,13 +3,14 @@
 #include <cmath>
 
 namespace lpnsr {
-namespace {
 
 double keys_cubic(double x) {
   x = std::abs(x);
   if (x <= 1.0) return (1.5 * x - 2.5) * x * x + 1.0;
   return x < 2.0 ? ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0 : 0.0;
 }
+
+namespace {
 
 // ... c b a | a b c | c b a ...
 int64_t mirrored(int64_t index, int64_t size) {

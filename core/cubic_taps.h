@@ -6,6 +6,9 @@
 
 namespace lpnsr {
 
+// Keys' cubic kernel with a = -0.5.
+double keys_cubic(double x);
+
 struct CubicTaps {
   int64_t count = 0;             // weights of each output
   std::vector<int64_t> indices;  // [out * count], all inside the input

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <optional>
 #include <zlib.h>
 
@@ -38,8 +39,12 @@ bool begins(std::string_view bytes, std::string_view signature) { return bytes.s
 
 [[noreturn]] void refuse(const std::string& origin, const std::string& what) { throw DataError(fmt::format("{}: {}", origin, what)); }
 
+struct TiffEntry {
+  uint32_t value, count;  // a value of more than four bytes: where in the file it is
+};
+
 // An entry of the first directory of a TIFF structure, which is also what EXIF is.
-std::optional<uint32_t> tiff_tag(std::string_view bytes, uint32_t tag) {
+std::optional<TiffEntry> tiff_entry(std::string_view bytes, uint32_t tag) {
   if (bytes.size() < 8) return std::nullopt;
   const Bytes data(bytes, begins(bytes, "MM"));
   const size_t directory = data.number(4, 4);
@@ -47,16 +52,56 @@ std::optional<uint32_t> tiff_tag(std::string_view bytes, uint32_t tag) {
   for (size_t i = 0; i < entries; ++i) {
     const size_t entry = directory + 2 + 12 * i;
     if (!data.has(entry, 12)) return std::nullopt;
-    if (data.number(entry, 2) == tag) return data.number(entry + 8, data.number(entry + 2, 2) == 3 ? 2 : 4);
+    if (data.number(entry, 2) == tag) {
+      return TiffEntry{data.number(entry + 8, data.number(entry + 2, 2) == 3 ? 2 : 4), data.number(entry + 4, 4)};
+    }
   }
   return std::nullopt;
 }
 
 int orientation_of(std::string_view exif) {
   if (begins(exif, std::string_view("Exif\0\0", 6))) exif.remove_prefix(6);
-  const uint32_t value = tiff_tag(exif, 0x0112).value_or(1);
+  const uint32_t value = tiff_entry(exif, 0x0112).value_or(TiffEntry{1, 1}).value;
   return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
 }
+
+// Of an iCCP chunk: a name, a zero, the method (0), the compressed profile. Empty where it cannot be decompressed: the picture can still be
+// read.
+std::string png_profile(std::string_view chunk) {
+  constexpr size_t kLargest = size_t{16} << 20;
+  const size_t name = chunk.find('\0');
+  if (name == std::string_view::npos || name + 2 > chunk.size()) return "";
+  const std::string_view packed = chunk.substr(name + 2);
+  for (size_t room = std::max<size_t>(4096, 8 * packed.size()); room <= kLargest; room *= 4) {
+    std::string profile(room, '\0');
+    uLongf size = room;
+    const int state =
+        uncompress(reinterpret_cast<Bytef*>(profile.data()), &size, reinterpret_cast<const Bytef*>(packed.data()), packed.size());
+    if (state == Z_OK) return profile.substr(0, size);
+    if (state != Z_BUF_ERROR) return "";
+  }
+  return "";
+}
+
+// JPEG spreads a profile over numbered segments (ICC.1:2010, annex B.4).
+class JpegProfile {
+ public:
+  void add(std::string_view segment) {
+    if (segment.size() < 14 || !begins(segment, std::string_view("ICC_PROFILE\0", 12))) return;
+    parts_[static_cast<unsigned char>(segment[12])] = segment.substr(14);
+    announced_ = std::max<size_t>(announced_, static_cast<unsigned char>(segment[13]));
+  }
+  std::string whole() const {
+    std::string profile;
+    if (parts_.size() != announced_) return profile;  // a part is missing: useless
+    for (const auto& part : parts_) profile += part.second;
+    return profile;
+  }
+
+ private:
+  std::map<int, std::string_view> parts_;
+  size_t announced_ = 0;
+};
 
 ImageFormat examine_png(std::string_view bytes, const std::string& origin) {
   const Bytes data(bytes, true);
@@ -78,6 +123,8 @@ ImageFormat examine_png(std::string_view bytes, const std::string& origin) {
       pixels = true;
     } else if (type == "eXIf") {
       format.orientation = orientation_of(bytes.substr(at + 8, length));
+    } else if (type == "iCCP") {
+      format.icc_profile = png_profile(bytes.substr(at + 8, length));
     } else if (type == "IEND") {
       if (!pixels) refuse(origin, "is damaged: a PNG without pixels");
       return format;
@@ -90,6 +137,7 @@ ImageFormat examine_png(std::string_view bytes, const std::string& origin) {
 ImageFormat examine_jpeg(std::string_view bytes, const std::string& origin) {
   const Bytes data(bytes, true);
   ImageFormat format{.name = "JPEG"};
+  JpegProfile profile;
   size_t at = 2;
   while (data.has(at, 2)) {
     if (data.number(at, 1) != 0xFF) {  // entropy-coded data, or filler between segments
@@ -100,6 +148,7 @@ ImageFormat examine_jpeg(std::string_view bytes, const std::string& origin) {
     if (marker == 0xFF) {
       ++at;
     } else if (marker == 0xD9) {
+      format.icc_profile = profile.whole();
       return format;
     } else if (marker == 0x00 || marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8)) {
       at += 2;
@@ -110,6 +159,7 @@ ImageFormat examine_jpeg(std::string_view bytes, const std::string& origin) {
       if (marker == 0xE1 && data.has(at + 4, length) && begins(bytes.substr(at + 4), "Exif")) {
         format.orientation = orientation_of(bytes.substr(at + 4, length - 2));
       }
+      if (marker == 0xE2 && length > 2 && data.has(at + 4, length - 2)) profile.add(bytes.substr(at + 4, length - 2));
       at += 2 + std::max<size_t>(length, 2);
     }
   }
@@ -128,6 +178,8 @@ ImageFormat examine_webp(std::string_view bytes, const std::string& origin) {
       format.width = 1 + (data.number(at + 12, 4) & 0xFFFFFF), format.height = 1 + (data.number(at + 14, 4) >> 8);
     } else if (type == "EXIF" && data.has(at + 8, length)) {
       format.orientation = orientation_of(bytes.substr(at + 8, length));
+    } else if (type == "ICCP" && data.has(at + 8, length)) {
+      format.icc_profile = bytes.substr(at + 8, length);
     }
     at += 8 + length + length % 2;
   }
@@ -136,9 +188,10 @@ ImageFormat examine_webp(std::string_view bytes, const std::string& origin) {
 
 ImageFormat examine_tiff(std::string_view bytes, const std::string& origin) {
   ImageFormat format{.name = "TIFF"};  // the decoder turns the picture by the tag itself
-  const auto width = tiff_tag(bytes, 256), height = tiff_tag(bytes, 257);
+  const auto width = tiff_entry(bytes, 256), height = tiff_entry(bytes, 257), profile = tiff_entry(bytes, 34675);
   if (!width || !height) refuse(origin, "is damaged: a TIFF whose directory gives no size");
-  format.width = *width, format.height = *height;
+  format.width = width->value, format.height = height->value;
+  if (profile && Bytes(bytes, false).has(profile->value, profile->count)) format.icc_profile = bytes.substr(profile->value, profile->count);
   return format;
 }
 

@@ -81,6 +81,7 @@ Image read_image(const std::filesystem::path& path) {
   if (decoded.channels() == 2 || decoded.channels() == 4) image.alpha = at::empty({1, decoded.rows, decoded.cols}, at::kFloat);
   image.bit_depth = decoded.depth() == CV_16U ? 16 : 8;
   image.gray = decoded.channels() <= 2 || format.gray;
+  image.icc_profile = format.icc_profile;
   if (image.bit_depth == 16) {
     fill_planes<uint16_t>(decoded, image);
   } else {

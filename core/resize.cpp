@@ -41,6 +41,12 @@ at::Tensor resize_bicubic_scale(const at::Tensor& image, int64_t scale) {
   return resize_bicubic(image, image.size(-2) * scale, image.size(-1) * scale);
 }
 
+at::Tensor resize_bicubic_scale_rows(const at::Tensor& image, int64_t scale, int64_t begin, int64_t end) {
+  constexpr int64_t kTaps = 3;  // rows that the kernel sees beyond its own
+  const int64_t top = std::max<int64_t>(0, begin / scale - kTaps), bottom = std::min(image.size(-2), (end + scale - 1) / scale + kTaps);
+  return resize_bicubic_scale(image.slice(-2, top, bottom), scale).slice(-2, begin - top * scale, end - top * scale);
+}
+
 at::Tensor resize_matlab(const at::Tensor& image, double scale, bool antialias) {
   TORCH_CHECK(scale > 0.0, "resize_matlab: the scale must be positive");
   const auto rows = matlab_matrix(image.size(-2), scale, antialias).to(image.options());

@@ -11,6 +11,9 @@ namespace lpnsr {
 at::Tensor resize_bicubic(const at::Tensor& image, int64_t height, int64_t width, bool antialias = false);
 at::Tensor resize_bicubic_scale(const at::Tensor& image, int64_t scale);
 
+// Rows `begin` to `end` of resize_bicubic_scale's result.
+at::Tensor resize_bicubic_scale_rows(const at::Tensor& image, int64_t scale, int64_t begin, int64_t end);
+
 // MATLAB's imresize (BasicSR's): a = -0.5, antialiased when it shrinks, borders mirrored with the edge repeated.
 at::Tensor resize_matlab(const at::Tensor& image, double scale, bool antialias = true);
 

@@ -1,15 +1,12 @@
 #include "diffusion/image_ops.h"
 
 #include <bit>
-#include <cmath>
-
-#include <fmt/format.h>
-
-#include "core/error.h"
 
 namespace lpnsr {
 
 int64_t round_up(int64_t length, int64_t multiple) { return (length + multiple - 1) / multiple * multiple; }
+
+int64_t next_power_of_two(int64_t length) { return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(length))); }
 
 std::vector<int64_t> mirrored_indices(int64_t length, int64_t target, Mirror mirror) {
   const int64_t period = std::max<int64_t>(1, mirror == Mirror::repeat_edge ? 2 * length : 2 * (length - 1));
@@ -35,58 +32,7 @@ at::Tensor pad_for_restoring(const at::Tensor& image, int64_t multiple, bool pow
   const int64_t height = round_up(image.size(-2), multiple), width = round_up(image.size(-1), multiple);
   const auto padded = pad_mirrored(image, height, width, Mirror::repeat_edge);
   if (!power_of_two) return padded;
-  const auto next_power = [](int64_t length) { return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(length))); };
-  return pad_mirrored(padded, next_power(height), next_power(width), Mirror::skip_edge);
-}
-
-std::vector<int64_t> patch_starts(int64_t length, int64_t patch, int64_t stride) {
-  if (patch < 1 || stride < 1)
-    throw UsageError(fmt::format("patches of {} pixels every {} pixels: both must be at least 1", patch, stride));
-  const int64_t last = std::max<int64_t>(0, length - patch);
-  std::vector<int64_t> starts;
-  for (int64_t start = 0; start < last; start += stride) starts.push_back(start);
-  starts.push_back(last);
-  return starts;
-}
-
-std::vector<double> gaussian_window(int64_t size) {
-  // OpenCV's deviation for a kernel of `size`; an even one is cut from the kernel with one tap more, so its peak lies right of the middle.
-  const double sigma = 0.3 * ((static_cast<double>(size) - 1.0) * 0.5 - 1.0) + 0.8;
-  const int64_t taps = size % 2 == 0 ? size + 1 : size;
-  const double centre = static_cast<double>(taps - 1) / 2.0;
-  std::vector<double> window(static_cast<size_t>(taps));
-  double sum = 0.0;
-  for (size_t i = 0; i < window.size(); ++i) {
-    const double distance = static_cast<double>(i) - centre;
-    sum += window[i] = std::exp(-distance * distance / (2.0 * sigma * sigma));
-  }
-  for (double& weight : window) weight /= sum;
-  window.erase(window.begin(), window.begin() + (taps - size));
-  return window;
-}
-
-at::Tensor blend_patches(const at::Tensor& image, int64_t patch, int64_t stride, int64_t scale,
-                         const std::function<at::Tensor(const at::Tensor&)>& work) {
-  const int64_t height = image.size(-2), width = image.size(-1);
-  const int64_t rows = std::min(patch, height), columns = std::min(patch, width);
-  const auto double_on = image.options().dtype(torch::kFloat64);
-  const auto vertical = torch::tensor(gaussian_window(rows * scale), torch::kFloat64).to(image.device());
-  const auto horizontal = torch::tensor(gaussian_window(columns * scale), torch::kFloat64).to(image.device());
-  const auto weight = torch::outer(vertical, horizontal);
-  const auto total_weight = torch::zeros({height * scale, width * scale}, double_on);
-  at::Tensor total;
-  for (const int64_t top : patch_starts(height, patch, stride)) {
-    for (const int64_t left : patch_starts(width, patch, stride)) {
-      const auto result = work(image.slice(-2, top, top + rows).slice(-1, left, left + columns));
-      if (!total.defined()) total = torch::zeros({result.size(0), result.size(1), height * scale, width * scale}, double_on);
-      const auto place = [&](const at::Tensor& whole) {
-        return whole.slice(-2, top * scale, (top + rows) * scale).slice(-1, left * scale, (left + columns) * scale);
-      };
-      place(total).add_(result * weight);
-      place(total_weight).add_(weight);
-    }
-  }
-  return total.div_(total_weight);
+  return pad_mirrored(padded, next_power_of_two(height), next_power_of_two(width), Mirror::skip_edge);
 }
 
 at::Tensor wavelet_blur(const at::Tensor& image, int64_t radius) {

@@ -1,7 +1,6 @@
 #pragma once
-// The image operations around the chain (goldens/diffusion ops_*): padding, patches with Gaussian blending, colour fixes.
+// The image operations around the chain (goldens/diffusion ops_*): padding and colour fixes; patches are in patches.h.
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -15,17 +14,11 @@ std::vector<int64_t> mirrored_indices(int64_t length, int64_t target, Mirror mir
 // Continues [..,H,W] at the bottom and right to `height` x `width`. Any size from 1x1.
 at::Tensor pad_mirrored(const at::Tensor& image, int64_t height, int64_t width, Mirror mirror);
 int64_t round_up(int64_t length, int64_t multiple);
+int64_t next_power_of_two(int64_t length);  // at least `length`
 
 // Bottom and right: first to a multiple, repeating the edge pixel (cba|abc), then to a power of two not repeating it (cb|abc), as far as
 // asked. Any size from 1x1: where a side is shorter than its padding the reflection goes back and forth.
 at::Tensor pad_for_restoring(const at::Tensor& image, int64_t multiple, bool power_of_two);
-
-std::vector<int64_t> patch_starts(int64_t length, int64_t patch,
-                                  int64_t stride);  // 0, stride, …, the last moved back to fit, no duplicates
-std::vector<double> gaussian_window(int64_t size);  // goldens/diffusion, 17
-// Cuts `image` [N,C,H,W], calls `work` on each patch row by row, blends the results (scaled by `scale`) in float64: [N,C',sH,sW].
-at::Tensor blend_patches(const at::Tensor& image, int64_t patch, int64_t stride, int64_t scale,
-                         const std::function<at::Tensor(const at::Tensor&)>& work);
 
 // Low-pass [1 2 1] x [1 2 1] / 16 with its taps `radius` pixels apart and the edge replicated.
 at::Tensor wavelet_blur(const at::Tensor& image, int64_t radius);

@@ -1,11 +1,16 @@
 #include "diffusion/restorer.h"
 
+#include <numeric>
+
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/memory.h"
 #include "core/random.h"
 #include "core/resize.h"
+#include "diffusion/color_rows.h"
 #include "diffusion/image_ops.h"
+#include "diffusion/patches.h"
 
 namespace lpnsr {
 namespace {
@@ -31,6 +36,37 @@ at::Tensor fix_colors(const std::string& how, const at::Tensor& restored, const 
   throw UsageError(fmt::format("restore.color_fix is '{}'; it must be wavelet, adain or none", how));
 }
 
+constexpr double kGibibyte = 1 << 30;
+
+DrawNormal draws_of(at::Generator& generator) {
+  return [&generator](at::IntArrayRef shape) { return torch::randn(shape, generator, at::TensorOptions(torch::kFloat32)); };
+}
+
+// For `patches` patches at once the draws that the published script makes for one after the other: all `count` of the first, then all of
+// the second.
+DrawNormal draws_in_turn(const DrawNormal& draw, int64_t patches, int64_t count) {
+  if (patches == 1) return draw;
+  std::vector<std::vector<at::Tensor>> made(static_cast<size_t>(count));
+  size_t next = 0;
+  return [=](at::IntArrayRef shape) mutable {
+    if (next == 0) {
+      auto one = shape.vec();
+      one[0] /= patches;
+      for (int64_t patch = 0; patch < patches; ++patch) {
+        for (auto& step : made) step.push_back(draw(one));
+      }
+    }
+    return torch::cat(std::exchange(made.at(next++), {}), 0);
+  };
+}
+
+at::Tensor gathered(const at::Tensor& map, const std::vector<Patch>& patches, int64_t scale) {
+  if (!map.defined() || patches.size() == 1) return map.defined() ? patches.front().of(map, scale) : map;
+  std::vector<at::Tensor> parts;
+  for (const auto& patch : patches) parts.push_back(patch.of(map, scale));
+  return torch::cat(parts, 0);
+}
+
 void check_picture(const at::Tensor& picture, const char* which) {
   if (picture.dim() == 3 && picture.size(0) == 3 && picture.size(1) > 0 && picture.size(2) > 0) return;
   throw UsageError(fmt::format("the {} must be a picture [3,H,W] of at least one pixel", which));
@@ -44,6 +80,8 @@ void RestoreOptions::fields(FieldVisitor& v) {
   v.choice("color_fix", color_fix, {"wavelet", "adain", "none"}, "gives the result the colours of the LR picture");
   v.integer("pad_multiple", pad_multiple, Range{1, 1 << 16}, "the LR picture is padded to multiples of this");
   v.boolean("pad_power_of_two", pad_power_of_two, "and then to powers of two, as published");
+  v.integer("tile_batch", tile_batch, Range{1, 1 << 16}, "patches that go through the networks at a time");
+  v.real("memory", memory, non_negative, "GiB for patches as large as fit and a result written row by row; 0: as published");
 }
 
 Restorer::Restorer(SystemOptions system, RestoreOptions options, SwinUNet denoiser, NoisePredictor predictor, Autoencoder autoencoder,
@@ -55,7 +93,8 @@ Restorer::Restorer(SystemOptions system, RestoreOptions options, SwinUNet denois
       predictor_(std::move(predictor)),
       autoencoder_(std::move(autoencoder)),
       pre_upsampler_(std::move(pre_upsampler)),
-      sampler_(ResidualShift(make_schedule(system.schedule)), denoiser_, predictor_, std::move(system.sampling)) {
+      sampler_(ResidualShift(make_schedule(system.schedule)), denoiser_, predictor_, std::move(system.sampling)),
+      resident_(resident_memory()) {
   check(options_, denoiser_->options(), "denoiser");
   if (!predictor_.is_empty()) check(options_, predictor_->options(), "noise predictor");
 }
@@ -75,11 +114,82 @@ void Restorer::to(c10::Device device) {
   if (!predictor_.is_empty()) predictor_->to(device);
   autoencoder_->to(device);
   device_ = device;
+  resident_ = resident_memory();
 }
 
-at::Tensor Restorer::restore_patch(const at::Tensor& lr, const at::Tensor& reference, const DrawNormal& draw,
-                                   const std::function<void(const ChainState&)>& observe) const {
-  const auto encode = [this](const at::Tensor& image) { return autoencoder_.ptr()->encode(image * 2 - 1).to(image.scalar_type()); };
+double Restorer::held() const {
+  if (device_.is_cpu()) return static_cast<double>(resident_);
+  double bytes = 0;
+  const auto add = [&bytes](const torch::nn::Module& network) {
+    for (const auto& parameter : network.parameters()) bytes += static_cast<double>(parameter.nbytes());
+  };
+  add(*denoiser_);
+  if (!predictor_.is_empty()) add(*predictor_);
+  add(*autoencoder_);
+  return bytes;
+}
+
+double Restorer::published_memory(int64_t height, int64_t width) const {
+  const auto padded = [this](int64_t length) {
+    const int64_t multiple = round_up(length, options_.pad_multiple);
+    return options_.pad_power_of_two ? next_power_of_two(multiple) : multiple;
+  };
+  return (held() + memory().published(padded(height), padded(width), options_.tile, options_.tile_batch)) / kGibibyte;
+}
+
+double Restorer::memory_at_hand() const {
+  constexpr double kShare = 0.8;  // of what is free: other programs need some too, and the needs are estimates
+  const double mine = device_.is_cpu() ? static_cast<double>(resident_memory()) : held();
+  return (mine + kShare * static_cast<double>(available_memory(device_))) / kGibibyte;
+}
+
+int64_t Restorer::patch_side(int64_t height, int64_t width) const {
+  int64_t step = side_multiple(denoiser_->options());
+  if (!predictor_.is_empty()) step = std::lcm(step, side_multiple(predictor_->options()));
+  const int64_t whole = round_up(std::max(height, width), step);
+  int64_t side = options_.tile > 0 ? std::min(options_.tile, whole) : whole;
+  const auto needed = [&] { return held() + memory().bounded(height, width, side, options_.tile_batch); };
+  while (side > step && needed() > options_.memory * kGibibyte) side -= step;
+  if (needed() > options_.memory * kGibibyte) {
+    throw Error(fmt::format(
+        "{:.2f} GiB of memory are too few for a picture of {} x {} pixels: the networks and the program hold {:.2f} GiB, and the "
+        "smallest patches bring that to {:.2f} GiB",
+        options_.memory, width, height, held() / kGibibyte, needed() / kGibibyte));
+  }
+  return side;
+}
+
+at::Tensor Restorer::prepared(const at::Tensor& picture, int64_t multiple, bool power_of_two) const {
+  return pad_for_restoring(picture.to(device_, torch::kFloat32).unsqueeze(0), multiple, power_of_two);
+}
+
+void Restorer::check_reference(const at::Tensor& lr, const at::Tensor& reference) const {
+  check_picture(reference, "reference");
+  const int64_t height = lr.size(1) * scale_, width = lr.size(2) * scale_;
+  if (reference.size(1) != height || reference.size(2) != width) {
+    throw DataError(fmt::format("the reference is {}x{} pixels; {} times the LR image's would be {}x{}", reference.size(1),
+                                reference.size(2), scale_, height, width));
+  }
+}
+
+at::Tensor Restorer::encode(const at::Tensor& image) const { return autoencoder_.ptr()->encode(image * 2 - 1).to(image.scalar_type()); }
+
+at::Tensor Restorer::decode(const at::Tensor& latent) const {
+  const torch::NoGradGuard no_grad;
+  const auto decoded = [this](const at::Tensor& map) {
+    return (autoencoder_.ptr()->decode(map).to(map.scalar_type()).clamp_(-1, 1) + 1) / 2;
+  };
+  const int64_t height = latent.size(2), width = latent.size(3);
+  if (options_.memory == 0.0) return decoded(latent);
+  const int64_t side = patch_side(height, width);
+  if (std::max(height, width) <= side) return decoded(latent);
+  return blend_patches(
+      seamless_grid(height, width, side, scale_), [&](const std::vector<Patch>& patches) { return decoded(patches.front().of(latent)); },
+      latent.scalar_type());
+}
+
+at::Tensor Restorer::restore_patches(const at::Tensor& lr, const at::Tensor& reference, const DrawNormal& draw,
+                                     const Observe& observe) const {
   SamplerInputs inputs;
   inputs.lq = lr * 2 - 1;
   inputs.y0 = encode(pre_upsampler_(lr));
@@ -89,39 +199,91 @@ at::Tensor Restorer::restore_patch(const at::Tensor& lr, const at::Tensor& refer
   return (image.clamp(-1, 1) + 1) / 2;
 }
 
-at::Tensor Restorer::restore(const at::Tensor& lr, const std::optional<at::Tensor>& reference,
-                             const std::function<void(const ChainState&)>& observe) const {
+at::Tensor Restorer::restore_published(const at::Tensor& lr, const std::optional<at::Tensor>& reference, const Observe& observe) const {
+  const auto padded = prepared(lr, options_.pad_multiple, options_.pad_power_of_two);
+  const auto truth = reference ? prepared(*reference, options_.pad_multiple * scale_, options_.pad_power_of_two) : at::Tensor();
+  auto generator = make_generator(options_.seed);
+  const DrawNormal draw = draws_of(generator);
+  const auto work = [&](const std::vector<Patch>& patches) {
+    return restore_patches(gathered(padded, patches, 1), gathered(truth, patches, scale_),
+                           draws_in_turn(draw, static_cast<int64_t>(patches.size()), sampler_.draws()), observe);
+  };
+  const int64_t height = padded.size(2), width = padded.size(3);
+  const bool tiled = options_.tile > 0 && std::max(height, width) > options_.tile;
+  const PatchGrid grid{.height = height,
+                       .width = width,
+                       .side = options_.tile,
+                       .stride = options_.tile_stride,
+                       .scale = scale_,
+                       .batch = options_.tile_batch};
+  const auto restored = tiled ? blend_patches(grid, work) : work({{0, 0, height, width}});
+  const auto fixed = fix_colors(options_.color_fix, restored, resize_bicubic_scale(padded, scale_));
+  return fixed.clamp(0, 1)[0].slice(1, 0, lr.size(1) * scale_).slice(2, 0, lr.size(2) * scale_).contiguous();
+}
+
+void Restorer::restore_bounded(const at::Tensor& lr, int64_t side, const std::optional<at::Tensor>& reference, const Observe& observe,
+                               const TakeRows& take) const {
+  if (options_.color_fix == "adain") {
+    throw UsageError("restore.color_fix = adain compares the whole pictures; where memory is bounded it must be wavelet or none");
+  }
+  const auto padded = prepared(lr, options_.pad_multiple, /*power_of_two=*/false);
+  const int64_t height = padded.size(2), width = padded.size(3);
+  const auto grid = [&](int64_t scale) {
+    auto cut = seamless_grid(height, width, side, scale);
+    cut.batch = options_.tile_batch;
+    return cut;
+  };
+  const auto latent_of = [&](const std::function<at::Tensor(const std::vector<Patch>&)>& image) {
+    return blend_patches(
+        grid(1), [&](const std::vector<Patch>& patches) { return encode(image(patches)); }, torch::kFloat32);
+  };
+  SamplerInputs inputs;
+  inputs.patch = side;
+  inputs.lq = padded * 2 - 1;
+  inputs.y0 = latent_of([&](const std::vector<Patch>& patches) { return pre_upsampler_(gathered(padded, patches, 1)); });
+  if (reference) {
+    const auto truth = prepared(*reference, options_.pad_multiple * scale_, /*power_of_two=*/false);
+    inputs.reference = latent_of([&](const std::vector<Patch>& patches) { return gathered(truth, patches, scale_); });
+  }
+  auto generator = make_generator(options_.seed);
+  const auto x0 = sampler_.sample(inputs, draws_of(generator), observe);
+  inputs = {};
+
+  int64_t left = lr.size(1) * scale_;
+  ColorRows colours(options_.color_fix == "wavelet", padded, scale_, [&](const at::Tensor& rows) {
+    const int64_t count = std::min(left, rows.size(2));  // what follows is padding
+    if (count > 0) take(rows[0].slice(1, 0, count).slice(2, 0, lr.size(2) * scale_));
+    left -= count;
+  });
+  const auto decoded = [&](const std::vector<Patch>& patches) {
+    const auto image = autoencoder_.ptr()->decode(gathered(x0, patches, 1)).to(torch::kFloat32);
+    return (image.clamp(-1, 1) + 1) / 2;
+  };
+  blend_rows(grid(scale_), decoded, [&](const at::Tensor& rows) { colours.add(rows.to(torch::kFloat32)); });
+}
+
+void Restorer::restore_rows(const at::Tensor& lr, const std::optional<at::Tensor>& reference, const Observe& observe,
+                            const TakeRows& take) const {
   const torch::NoGradGuard no_grad;
   check_picture(lr, "LR image");
-  const int64_t height = lr.size(1) * scale_, width = lr.size(2) * scale_;
-  const auto prepare = [this](const at::Tensor& picture, int64_t multiple) {
-    return pad_for_restoring(picture.to(device_, torch::kFloat32).unsqueeze(0), multiple, options_.pad_power_of_two);
-  };
-  const auto padded = prepare(lr, options_.pad_multiple);
-
-  // The reference travels with the LR picture as further channels at its size, so that both are cut alike.
-  at::Tensor cut = padded;
+  std::optional<at::Tensor> truth;
   if (reference && sampler_.options().noise == "optimal") {
-    check_picture(*reference, "reference");
-    if (reference->size(1) != height || reference->size(2) != width) {
-      throw DataError(fmt::format("the reference is {}x{} pixels; {} times the LR image's would be {}x{}", reference->size(1),
-                                  reference->size(2), scale_, height, width));
-    }
-    cut = torch::cat({padded, torch::pixel_unshuffle(prepare(*reference, options_.pad_multiple * scale_), scale_)}, 1);
+    check_reference(lr, *reference);
+    truth = reference;
   }
+  if (options_.memory > 0.0) {
+    const int64_t height = round_up(lr.size(1), options_.pad_multiple), width = round_up(lr.size(2), options_.pad_multiple);
+    const int64_t side = patch_side(height, width);
+    const int64_t largest = std::max(height, width);
+    if ((options_.pad_power_of_two ? next_power_of_two(largest) : largest) > side) return restore_bounded(lr, side, truth, observe, take);
+  }
+  take(restore_published(lr, truth, observe));
+}
 
-  auto generator = make_generator(options_.seed);
-  const DrawNormal draw = [&generator](at::IntArrayRef shape) {
-    return torch::randn(shape, generator, at::TensorOptions(torch::kFloat32));
-  };
-  const auto work = [&](const at::Tensor& patch) {
-    const auto patch_reference = patch.size(1) > 3 ? torch::pixel_shuffle(patch.slice(1, 3), scale_) : at::Tensor();
-    return restore_patch(patch.slice(1, 0, 3), patch_reference, draw, observe);
-  };
-  const bool tiled = options_.tile > 0 && std::max(padded.size(2), padded.size(3)) > options_.tile;
-  const auto restored = tiled ? blend_patches(cut, options_.tile, options_.tile_stride, scale_, work) : work(cut);
-  const auto fixed = fix_colors(options_.color_fix, restored, resize_bicubic_scale(padded, scale_));
-  return fixed.clamp(0, 1)[0].slice(1, 0, height).slice(2, 0, width).contiguous();
+at::Tensor Restorer::restore(const at::Tensor& lr, const std::optional<at::Tensor>& reference, const Observe& observe) const {
+  std::vector<at::Tensor> bands;
+  restore_rows(lr, reference, observe, [&bands](const at::Tensor& rows) { bands.push_back(rows); });
+  return bands.size() == 1 ? bands.front() : torch::cat(bands, 1);
 }
 
 }  // namespace lpnsr

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "diffusion/patches.h"
 
 namespace lpnsr {
 namespace {
@@ -11,6 +12,15 @@ const std::vector<std::string> kNoiseSources = {"predictor", "random", "optimal"
 
 bool switched_off(const SamplerOptions& options, int64_t step) {
   return std::find(options.predictor_off.begin(), options.predictor_off.end(), step) != options.predictor_off.end();
+}
+
+// A map that a network makes of maps of the same size, patch by patch where they are too large.
+at::Tensor over_patches(const SamplerInputs& inputs, const std::function<at::Tensor(const Patch&)>& network) {
+  const int64_t height = inputs.y0.size(2), width = inputs.y0.size(3);
+  if (inputs.patch == 0 || std::max(height, width) <= inputs.patch) return network({0, 0, height, width});
+  return blend_patches(
+      seamless_grid(height, width, inputs.patch, 1), [&network](const std::vector<Patch>& patches) { return network(patches.front()); },
+      inputs.y0.scalar_type());
 }
 
 }  // namespace
@@ -76,8 +86,10 @@ at::Tensor Sampler::noise_at(int64_t index, const at::Tensor& eps, const ChainSt
   if (options_.noise == "optimal") return process_.optimal_noise(inputs.reference, inputs.y0, mean, index);
   if (options_.noise == "approximate") return process_.optimal_noise(inputs.y0, inputs.y0, mean, index);
   if (options_.noise == "random" || switched_off(options_, index + 1)) return eps;
-  const auto noise = predictor_.ptr()->forward(state.x_t, state.pred_x0, inputs.lq, t);
-  return (options_.sample_noise ? noise.sample(eps) : noise.mean).to(state.x_t.scalar_type());
+  return over_patches(inputs, [&](const Patch& patch) {
+    const auto noise = predictor_.ptr()->forward(patch.of(state.x_t), patch.of(state.pred_x0), patch.of(inputs.lq), t);
+    return (options_.sample_noise ? noise.sample(patch.of(eps)) : noise.mean).to(state.x_t.scalar_type());
+  });
 }
 
 at::Tensor Sampler::sample(const SamplerInputs& inputs, const DrawNormal& draw,
@@ -96,7 +108,9 @@ at::Tensor Sampler::sample(const SamplerInputs& inputs, const DrawNormal& draw,
                                at::TensorOptions(torch::kInt64).device(y0.device()));
     state.index = index;
     state.x_t_scaled = process_.scale_input(state.x_t, index);
-    state.pred_x0 = denoiser_.ptr()->forward(state.x_t_scaled, t, inputs.lq).to(y0.scalar_type());  // lines 5 and 9
+    state.pred_x0 = over_patches(inputs, [&](const Patch& patch) {  // lines 5 and 9
+      return denoiser_.ptr()->forward(patch.of(state.x_t_scaled), t, patch.of(inputs.lq)).to(y0.scalar_type());
+    });
     state.noise = next_draw();  // made at t = 1 too: it keeps the generator in step
     at::Tensor next = state.pred_x0;
     if (index > 0) {

@@ -36,6 +36,9 @@ struct SamplerInputs {
   at::Tensor lq;         // LR image [N,3,h,w] in [-1,1]: the condition of both networks
   at::Tensor y0;         // latent of the pre-upsampled image [N,3,h,w]
   at::Tensor reference;  // latent of the true image, for noise = optimal only
+  // Maps with a larger side are taken through the networks in overlapping patches of this side, blended after each of them, while the
+  // chain itself and its draws stay whole: what two patches share they see alike. 0: never.
+  int64_t patch = 0;
 };
 
 // Paper's t of the first state. Throws UsageError where `options` do not fit a chain of `chain_steps`.
@@ -51,6 +54,7 @@ class Sampler {
   // unrolls this same chain with them. `observe` sees every state.
   at::Tensor sample(const SamplerInputs& inputs, const DrawNormal& draw, const std::function<void(const ChainState&)>& observe = {}) const;
   const SamplerOptions& options() const { return options_; }
+  int64_t draws() const { return first_step_ + 1; }  // that sample() makes
 
  private:
   at::Tensor noise_at(int64_t index, const at::Tensor& eps, const ChainState& state, const at::Tensor& mean, const SamplerInputs& inputs,

@@ -6,30 +6,19 @@
 
 #include "core/checkpoint.h"
 #include "core/error.h"
+#include "diffusion/published_weights.h"
 
 namespace lpnsr {
 namespace {
 
-struct PublishedFile {
-  std::string_view name, source;
-};
-constexpr PublishedFile kPublished[] = {
-    {"resshift_realsrx4_s4_v3.pth", "https://github.com/zsyOAOA/ResShift/releases/download/v2.0/resshift_realsrx4_s4_v3.pth"},
-    {"autoencoder_vq_f4.pth", "https://github.com/zsyOAOA/ResShift/releases/download/v2.0/autoencoder_vq_f4.pth"},
-    {"noise_predictor.pth", "the README of https://github.com/Faze-Hsw/LPNSR"},
-    {"noise_predictor(v2).pth", "the README of https://github.com/Faze-Hsw/LPNSR"},
-    {"003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_GAN.pth",
-     "https://github.com/JingyunLiang/SwinIR/releases/download/v0.0/003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_GAN.pth"},
-    {"BSRGAN.pth", "https://github.com/cszn/KAIR/releases/download/v1.0/BSRGAN.pth"},
-    {"RealESRGAN_x4plus.pth", "https://github.com/xinntao/Real-ESRGAN/releases/download/v0.1.0/RealESRGAN_x4plus.pth"},
-};
-
 std::string source_of(const std::string& name) {
-  const std::string file = std::filesystem::path(name).filename().string();
-  for (const auto& published : kPublished) {
-    if (published.name == file) return fmt::format("; it comes from {}", published.source);
+  const auto files = published_files();
+  const auto* published = find_published(files, std::filesystem::path(name).filename().string());
+  if (published == nullptr) return "";
+  if (!published->address.empty()) {
+    return fmt::format("; it comes from {} (lpnsr weights fetch '{}')", published->address, published->name);
   }
-  return "";
+  return fmt::format("; it comes from {}", published->page.empty() ? published->project : published->page);
 }
 
 template <class Network, class Options>

@@ -1,5 +1,7 @@
 #include "eval/html_report.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/files.h"
@@ -20,10 +22,38 @@ th, td { padding: .35rem .8rem; text-align: right; border-bottom: 1px solid var(
 th:first-child, td:first-child { text-align: left; } tbody tr:nth-child(even) { background: var(--stripe); }
 figure { margin: 1.2rem 0; } figcaption { color: var(--soft); font-size: .9rem; margin-top: .3rem; } img { max-width: 100%; height: auto; }
 .row { display: flex; gap: .5rem; overflow-x: auto; } .row div { flex: 1 0 130px; text-align: center; font-size: .85rem; color: var(--soft); }
+.slider .stage { position: relative; display: inline-block; max-width: 100%; line-height: 0; cursor: ew-resize; }
+.slider img { width: 100%; image-rendering: pixelated; } .slider img + img { position: absolute; inset: 0; height: 100%; }
+.slider .line { position: absolute; top: 0; bottom: 0; width: 2px; margin-left: -1px; background: #fff; box-shadow: 0 0 3px #000; pointer-events: none; }
+.slider input { width: 100%; margin: .4rem 0; display: block; } .slider .sides { display: flex; justify-content: space-between; }
 .row img { width: 100%; image-rendering: pixelated; display: block; } .chart { width: 100%; max-width: 820px; height: auto; display: block; margin: 1rem 0; }
 .chart text { fill: var(--ink); font: 12px system-ui, sans-serif; } .chart .title { font-size: 14px; font-weight: 600; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: .5rem; }
 .chart.small { margin: 0; } .chart .grid { stroke: var(--line); } .chart .axis { stroke: var(--soft); fill: none; } pre { background: var(--stripe); padding: .8rem; overflow-x: auto; font-size: .85rem; }
+)";
+
+// The left picture covers the page's flow, the right one is cut off left of the line; the others are hidden.
+constexpr const char* slider_script = R"(
+for (const figure of document.querySelectorAll('.slider')) {
+  const images = [...figure.querySelectorAll('img')], stage = figure.querySelector('.stage'), line = figure.querySelector('.line');
+  const [left, right] = figure.querySelectorAll('select'), range = figure.querySelector('input');
+  const show = () => {
+    images.forEach((image, i) => {
+      image.style.visibility = i == left.value || i == right.value ? 'visible' : 'hidden';
+      image.style.zIndex = i == right.value ? 1 : 0;
+      image.style.clipPath = i == right.value && i != left.value ? `inset(0 0 0 ${range.value}%)` : 'none';
+    });
+    line.style.left = range.value + '%'; line.style.zIndex = 2;
+  };
+  const follow = event => {
+    const box = stage.getBoundingClientRect();
+    range.value = Math.min(100, Math.max(0, 100 * (event.clientX - box.left) / box.width)); show();
+  };
+  stage.addEventListener('pointermove', event => { if (event.buttons || event.pointerType === 'mouse') follow(event); });
+  stage.addEventListener('pointerdown', follow);
+  for (const input of [left, right, range]) input.addEventListener('input', show);
+  show();
+}
 )";
 
 std::string data_uri(const std::string& png_bytes) { return "data:image/png;base64," + base64(png_bytes); }
@@ -99,6 +129,36 @@ void HtmlReport::image_row(const std::string& caption, const std::vector<std::pa
   body_ += "</div><figcaption>" + escape_html(caption) + "</figcaption></figure>\n";
 }
 
+void HtmlReport::slider(const std::string& caption, const std::vector<std::pair<std::string, at::Tensor>>& labelled) {
+  slides_ = true;
+  // The largest picture comes first in the stage and gives it its size.
+  size_t largest = 0;
+  for (size_t i = 0; i < labelled.size(); ++i) {
+    if (labelled[i].second.size(2) > labelled[largest].second.size(2)) largest = i;
+  }
+  std::vector<size_t> order{largest};
+  for (size_t i = 0; i < labelled.size(); ++i) {
+    if (i != largest) order.push_back(i);
+  }
+  const auto choice = [&](size_t selected, const char* side) {
+    std::string html = fmt::format("<select aria-label=\"{}\">", side);
+    for (size_t i = 0; i < labelled.size(); ++i) {
+      const auto place = static_cast<size_t>(std::find(order.begin(), order.end(), i) - order.begin());
+      html += fmt::format("<option value=\"{}\"{}>{}</option>", place, i == selected ? " selected" : "", escape_html(labelled[i].first));
+    }
+    return html + "</select>";
+  };
+  body_ += fmt::format(
+      "<figure class=\"slider\"><div class=\"sides\">{}{}</div><input type=\"range\" min=\"0\" max=\"100\" step=\"0.1\" "
+      "value=\"50\" aria-label=\"where the pictures meet\"><div class=\"stage\" style=\"width:{}px\">",
+      choice(0, "left"), choice(labelled.size() - 1, "right"), labelled[largest].second.size(2));
+  for (const size_t i : order) {
+    body_ += fmt::format("<img src=\"{}\" alt=\"{}\" draggable=\"false\">", data_uri(encode_png(labelled[i].second)),
+                         escape_html(labelled[i].first));
+  }
+  body_ += "<div class=\"line\"></div></div><figcaption>" + escape_html(caption) + "</figcaption></figure>\n";
+}
+
 void HtmlReport::chart(const std::string& title, const std::vector<Series>& series, const ChartOptions& options) {
   body_ += line_chart(title, series, options) + "\n";
 }
@@ -119,7 +179,8 @@ std::string HtmlReport::html() const {
   const std::string title = escape_html(title_);
   return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, "
          "initial-scale=1\">\n<title>" +
-         title + "</title>\n<style>" + style + "</style></head>\n<body>\n<h1>" + title + "</h1>\n" + body_ + "</body></html>\n";
+         title + "</title>\n<style>" + style + "</style></head>\n<body>\n<h1>" + title + "</h1>\n" + body_ +
+         (slides_ ? std::string("<script>") + slider_script + "</script>\n" : "") + "</body></html>\n";
 }
 
 void HtmlReport::write(const std::filesystem::path& path) const { write_file_atomically(path, html()); }

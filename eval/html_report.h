@@ -25,6 +25,9 @@ class HtmlReport {
   void image(const std::string& caption, const std::filesystem::path& png);  // a PNG file, taken as it is
   // Pictures side by side, each with its label, all shown at one width.
   void image_row(const std::string& caption, const std::vector<std::pair<std::string, at::Tensor>>& labelled);
+  // Pictures of one scene on top of each other, any two of them with a slider between: at first the first one on the left and the last one
+  // on the right. Those with fewer pixels are enlarged by the browser without smoothing.
+  void slider(const std::string& caption, const std::vector<std::pair<std::string, at::Tensor>>& labelled);
   void chart(const std::string& title, const std::vector<Series>& series, const ChartOptions& options = {});
   void bars(const std::map<std::string, std::map<std::string, double>>& counts);  // a small chart each
   void histograms(const std::map<std::string, std::vector<double>>& values);
@@ -34,6 +37,7 @@ class HtmlReport {
  private:
   void figure(const std::string& caption, const std::string& png_bytes);
   std::string title_, body_;
+  bool slides_ = false;
 };
 
 }  // namespace lpnsr

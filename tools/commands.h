@@ -18,5 +18,7 @@ int run_info(const Arguments& arguments);
 int run_report(const Arguments& arguments);
 int run_data(const Arguments& arguments);
 int run_bench(const Arguments& arguments);
+int run_weights(const Arguments& arguments);
+int run_compare(const Arguments& arguments);
 
 }  // namespace lpnsr

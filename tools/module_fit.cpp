@@ -37,6 +37,12 @@ size_t count(const Misfits& faults) { return faults.missing.size() + faults.extr
 
 }  // namespace
 
+std::vector<std::string> buildable_modules() {
+  std::vector<std::string> names;
+  for (const Candidate& candidate : candidates()) names.push_back(candidate.name);
+  return names;
+}
+
 std::vector<ModuleFit> fits_of(const StateDict& weights) {
   const StateDict renamed = weights.contains("RRDB_trunk.0.RDB1.conv1.weight") ? rename_old_rrdb_keys(weights) : weights;
   std::vector<ModuleFit> fits;

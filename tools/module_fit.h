@@ -12,6 +12,9 @@ struct ModuleFit {
   Misfits faults;
 };
 
+// Names of the networks that can be built.
+std::vector<std::string> buildable_modules();
+
 // The networks of published size whose tell-tale key is among the weights, each built and compared; the best fit first.
 std::vector<ModuleFit> fits_of(const StateDict& weights);
 

@@ -12,10 +12,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-PictureJob into_folder(const fs::path& input, const fs::path& base, const fs::path& output, const std::string& suffix) {
+PictureJob into_folder(const fs::path& input, const fs::path& base, const fs::path& output, const std::string& suffix,
+                       const std::string& extension) {
   const fs::path relative = input.lexically_proximate(base);
   const fs::path name = relative.parent_path() / (relative.stem().string() + suffix);
-  return {input, output / (name.string() + ".png"), name.generic_string(), relative.generic_string()};
+  const std::string file = name.string() + (extension.empty() ? input.extension().string() : extension);
+  return {input, output / file, name.generic_string(), relative.generic_string()};
 }
 
 void refuse_overwriting(const std::vector<PictureJob>& jobs) {
@@ -36,7 +38,8 @@ void refuse_overwriting(const std::vector<PictureJob>& jobs) {
 
 }  // namespace
 
-std::vector<PictureJob> plan_pictures(const fs::path& input, const fs::path& output, const std::string& suffix) {
+std::vector<PictureJob> plan_pictures(const fs::path& input, const fs::path& output, const std::string& suffix,
+                                      const std::string& extension) {
   if (!fs::exists(input)) throw Error(fmt::format("{}: does not exist", input.string()));
   const bool output_is_folder = fs::is_directory(output) || !output.has_filename();
   std::vector<PictureJob> jobs;
@@ -44,10 +47,10 @@ std::vector<PictureJob> plan_pictures(const fs::path& input, const fs::path& out
     if (fs::exists(output) && !fs::is_directory(output)) {
       throw UsageError(fmt::format("{} is a folder, so the output must be one too, but {} is a file", input.string(), output.string()));
     }
-    for (const auto& path : list_images(input, /*recursive=*/true)) jobs.push_back(into_folder(path, input, output, suffix));
+    for (const auto& path : list_images(input, /*recursive=*/true)) jobs.push_back(into_folder(path, input, output, suffix, extension));
     if (jobs.empty()) throw Error(fmt::format("{}: holds no pictures", input.string()));
   } else if (output_is_folder) {
-    jobs.push_back(into_folder(input, input.parent_path(), output, suffix));
+    jobs.push_back(into_folder(input, input.parent_path(), output, suffix, extension));
   } else {
     jobs.push_back({input, output, output.stem().string(), input.filename().string()});
   }

@@ -1,6 +1,5 @@
 // lpnsr restore: Algorithm 2 on a picture or a folder.
 #include <charconv>
-#include <map>
 
 #include <fmt/ranges.h>
 
@@ -10,12 +9,12 @@
 #include "core/image.h"
 #include "core/in_order.h"
 #include "core/log.h"
-#include "core/resize.h"
 #include "diffusion/restorer.h"
 #include "eval/pairing.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/picture_jobs.h"
+#include "tools/restore_picture.h"
 #include "trainers/experiment.h"
 
 namespace lpnsr {
@@ -53,30 +52,26 @@ std::vector<fs::path> find_references(const std::vector<PictureJob>& jobs, const
   return references;
 }
 
-// A picture read ahead, with its true picture where the noise asks for one; or what reading them met.
-struct Input {
-  Image picture;
-  std::optional<at::Tensor> truth;
+// What reading a picture ahead gave: the picture, or what it met.
+struct ReadAhead {
+  RestoreInput input;
   std::exception_ptr fault;
 };
 
-// The noise of each step as PICTURE-t4.png …, 0 in the middle of the range and three standard deviations at its ends; patches are numbered.
-class NoiseMaps {
- public:
-  NoiseMaps(fs::path folder, std::string picture) : folder_(std::move(folder)), picture_(std::move(picture)) {}
-  void operator()(const ChainState& state) {
-    if (state.index == 0) return;
-    const int64_t patch = patches_[state.index]++;
-    const std::string name = fmt::format("{}-t{}{}.png", picture_, state.index + 1, patch == 0 ? "" : fmt::format("-patch{}", patch + 1));
-    make_output_folder((folder_ / name).parent_path());
-    write_rgb(folder_ / name, (state.noise[0].cpu() / 6 + 0.5).clamp(0, 1));
-  }
+// What went wrong with a picture, the picture named.
+std::string fault_of(const PictureJob& job, const std::exception& error) {
+  const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
+  const std::string what = torch_error != nullptr ? torch_error->what_without_backtrace() : error.what(), where = job.input.string();
+  return what.find(where) == std::string::npos ? where + ": " + what : what;
+}
 
- private:
-  fs::path folder_;
-  std::string picture_;
-  std::map<int64_t, int64_t> patches_;
-};
+std::string extension_of(const std::string& format) {
+  static const std::vector<std::string> known = {"png", "jpg", "webp", "tiff", "bmp", "same"};
+  if (std::find(known.begin(), known.end(), format) == known.end()) {
+    throw UsageError(fmt::format("--format '{}': must be png, jpg, webp, tiff, bmp or same{}", format, did_you_mean(format, known)));
+  }
+  return format == "same" ? "" : "." + format;
+}
 
 }  // namespace
 
@@ -86,9 +81,11 @@ int run_restore(const Arguments& arguments) {
                    "lpnsr restore -i photo.png -o restored.png --weights-dir weights\n"
                    "  lpnsr restore -i photos/ -o restored/ --pre-upsampler bicubic --steps 2");
   CommonOptions common;
-  std::string input, output, experiment_file, suffix, off, reference, noise_maps, noise, pre_upsampler, color_fix;
-  int64_t steps = 0, start_step = 0, tile = 0, tile_stride = 0, loaders = 2;
-  bool upsample_only = false;
+  std::string input, output, experiment_file, suffix, off, reference, noise_maps, intermediate, noise, pre_upsampler, color_fix, memory,
+      format = "png";
+  int64_t steps = 0, start_step = 0, tile = 0, tile_stride = 0, tile_batch = 0, loaders = 2, seeds = 1;
+  double scale = 0.0;
+  bool upsample_only = false, skip_existing = false;
   line.add()("input,i", po::value(&input)->required()->value_name("PATH"), "a picture or a folder of pictures")(
       "output,o", po::value(&output)->required()->value_name("PATH"), "file for a picture, folder for a folder")(
       "experiment", po::value(&experiment_file)->value_name("TOML"),
@@ -101,10 +98,20 @@ int run_restore(const Arguments& arguments) {
       "pre-upsample-only", po::bool_switch(&upsample_only), "write what the chain would start from: the rows of the regression methods")(
       "tile", po::value(&tile)->value_name("N"), "LR side above which patches are cut; 0: never")(
       "tile-stride", po::value(&tile_stride)->value_name("N"), "distance between patches; default: half of --tile")(
+      "tile-batch", po::value(&tile_batch)->value_name("N"), "patches that go through the networks at a time")(
+      "memory", po::value(&memory)->value_name("GIB"),
+      "memory to stay within (of the GPU with --device cuda): smaller patches, no seams, the result written row by row; auto: what is "
+      "free; off: as published, whatever it takes; default: as published where that fits")(
       "color-fix", po::value(&color_fix)->value_name("KIND"), "wavelet, adain or none")(
       "reference", po::value(&reference)->value_name("PATH"),
       "true pictures under the inputs' names (or the one picture), for --noise optimal")(
       "noise-maps", po::value(&noise_maps)->value_name("DIR"), "write the noise of each step as pictures (Fig. 2)")(
+      "intermediate", po::value(&intermediate)->value_name("DIR"), "write what the denoiser predicts at each step, decoded")(
+      "scale", po::value(&scale)->value_name("X"), "size of the results relative to the inputs: resized where it is not the network's 4")(
+      "seeds", po::value(&seeds)->value_name("N"),
+      "samples of each picture, with --seed and the numbers after it: NAME, NAME-seedS, …, their mean and their spread")(
+      "format", po::value(&format)->value_name("TYPE"), "of the results of a folder: png, jpg, webp, tiff, bmp, or same as the input")(
+      "skip-existing", po::bool_switch(&skip_existing), "keep results that are there already")(
       "suffix", po::value(&suffix)->value_name("TEXT"), "added to the names of the results of a folder")(
       "loaders", po::value(&loaders)->default_value(2)->value_name("N"),
       "pictures of a folder read at the same time, ahead of the networks");
@@ -112,6 +119,10 @@ int run_restore(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   set_threads(common.threads);
   if (loaders < 1 || loaders > 64) throw UsageError(fmt::format("--loaders {}: 1 to 64 expected", loaders));
+  if (seeds < 1 || seeds > 10000) throw UsageError(fmt::format("--seeds {}: 1 to 10000 expected", seeds));
+  if (seeds > 1 && upsample_only) throw UsageError("--seeds: --pre-upsample-only draws nothing, so there is one result");
+  if (line.has("scale") && !(scale > 0.0 && scale <= 64.0))
+    throw UsageError(fmt::format("--scale {}: above 0 and at most 64 expected", scale));
 
   // Options are configuration keys under shorter names, so that one set of checks and messages serves both.
   std::vector<std::string> overrides = common.set;
@@ -133,6 +144,7 @@ int run_restore(const Arguments& arguments) {
   if (line.has("tile") && tile > 0 && !line.has("tile-stride"))
     overrides.push_back(fmt::format("restore.tile_stride={}", std::max<int64_t>(1, tile / 2)));
   override_number("tile-stride", "restore.tile_stride", tile_stride);
+  override_number("tile-batch", "restore.tile_batch", tile_batch);
   if (line.has("predictor-off")) overrides.push_back(fmt::format("sampling.predictor_off=[{}]", fmt::join(parse_steps(off), ",")));
 
   Experiment experiment;
@@ -143,59 +155,66 @@ int run_restore(const Arguments& arguments) {
   }
   experiment.restore.seed = line.has("seed") || experiment_file.empty() ? common.seed : static_cast<uint64_t>(experiment.seed);
 
-  const c10::Device device = parse_device(common.device);
+  PictureRestorer work;
+  work.device = parse_device(common.device);
+  work.network_scale = experiment.system.autoencoder.scale();
+  work.scale = line.has("scale") ? scale : static_cast<double>(work.network_scale);
+  work.seed = experiment.restore.seed;
+  work.seeds = seeds;
+  work.memory = parse_memory(memory, experiment.restore.memory);
+  work.noise_maps = noise_maps;
+  work.intermediate = intermediate;
   const c10::ScalarType precision = parse_precision(common.precision);
-  const auto jobs = plan_pictures(input, output, suffix);
+  auto jobs = plan_pictures(input, output, suffix, extension_of(format));
+  if (skip_existing) {
+    const size_t planned = jobs.size();
+    std::erase_if(jobs, [&work](const PictureJob& job) {
+      const auto files = work.outputs(job);
+      return std::all_of(files.begin(), files.end(), [](const fs::path& file) { return fs::exists(file); });
+    });
+    if (jobs.size() < planned) log_info("{} of {} results are there already and are kept", planned - jobs.size(), planned);
+    if (jobs.empty()) return 0;
+  }
   std::vector<fs::path> references;
   if (experiment.system.sampling.noise == "optimal" && !upsample_only) references = find_references(jobs, reference);
+  for (const auto& job : jobs) check_writable(job.output, 1, 1);
   const fs::path weights = weights_folder(common.weights_dir);
-  const int64_t scale = experiment.system.autoencoder.scale();
-
-  std::optional<Restorer> restorer;
-  PreUpsampler upsampler;
   if (upsample_only) {
-    upsampler = load_pre_upsampler(experiment.system, weights);
+    work.upsampler = load_pre_upsampler(experiment.system, weights);
   } else {
-    restorer.emplace(Restorer::load(experiment.system, experiment.restore, weights));
-    restorer->to(device);
+    work.restorer.emplace(Restorer::load(experiment.system, experiment.restore, weights));
+    work.restorer->to(work.device);
   }
-  if (!noise_maps.empty()) make_output_folder(noise_maps);
+  for (const auto& folder : {noise_maps, intermediate}) {
+    if (!folder.empty()) make_output_folder(folder);
+  }
   for (const auto& job : jobs) {
     if (job.output.has_parent_path()) make_output_folder(job.output.parent_path());
   }
 
-  const AutocastScope autocast(device, precision);
+  const AutocastScope autocast(work.device, precision);
   std::vector<std::string> failures;
   Progress progress("restoring", static_cast<int64_t>(jobs.size()), 0, "pictures");
   // Pictures are read ahead of the networks, so that decoding a large file costs no waiting.
-  const auto read = [&](int64_t i) -> Input {
+  const auto read = [&](int64_t i) -> ReadAhead {
     try {
       const auto index = static_cast<size_t>(i);
-      return {read_image(jobs[index].input), references.empty() ? std::nullopt : std::optional(read_image(references[index]).rgb), nullptr};
-    } catch (const Error&) {
-      return {{}, {}, std::current_exception()};
+      return {{read_image(jobs[index].input), references.empty() ? std::nullopt : std::optional(read_image(references[index]).rgb)},
+              nullptr};
+    } catch (const std::exception&) {
+      return {{}, std::current_exception()};
     }
   };
-  in_order(static_cast<int64_t>(jobs.size()), loaders, read, [&](int64_t i, Input loaded) {
+  in_order(static_cast<int64_t>(jobs.size()), loaders, read, [&](int64_t i, const ReadAhead& ahead) {
     const PictureJob& job = jobs[static_cast<size_t>(i)];
     try {
-      if (loaded.fault) std::rethrow_exception(loaded.fault);
-      Image& picture = loaded.picture;
-      std::function<void(const ChainState&)> observe;
-      if (!noise_maps.empty()) observe = NoiseMaps(noise_maps, job.name);
-      const torch::NoGradGuard no_grad;
-      const at::Tensor restored =
-          restorer ? restorer->restore(picture.rgb, loaded.truth, observe) : upsampler(picture.rgb.unsqueeze(0).to(device))[0].clamp(0, 1);
-      picture.rgb = restored.cpu();
-      if (picture.gray) picture.rgb = picture.rgb.mean(0, /*keepdim=*/true);
-      if (picture.alpha.defined()) picture.alpha = resize_bicubic_scale(picture.alpha, scale).clamp(0, 1);
-      write_image(job.output, picture, Rounding::truncate);
+      if (ahead.fault) std::rethrow_exception(ahead.fault);
+      work.run(job, ahead.input);
     } catch (const UsageError&) {
       throw;
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       if (jobs.size() == 1) throw;
-      const std::string what = error.what(), where = job.input.string();
-      failures.push_back(what.find(where) == std::string::npos ? where + ": " + what : what);
+      failures.push_back(fault_of(job, error));
     }
     progress.advance();
   });

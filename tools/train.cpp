@@ -43,7 +43,11 @@ Placement place(const std::string& device, int64_t patience) {
 Score score_by(const std::vector<std::string>& names, const std::filesystem::path& weights) {
   MetricOptions options;
   options.weights = weights;
-  return [metrics = make_metrics(names, options)](const at::Tensor& restored, const at::Tensor& truth) {
+  const auto metrics = make_metrics(names, options);
+  for (const Metric& metric : metrics) {
+    if (metric.kind == MetricKind::set) throw UsageError(fmt::format("validation.metrics: {} compares sets of pictures", metric.name));
+  }
+  return [metrics](const at::Tensor& restored, const at::Tensor& truth) {
     Metrics scores;
     for (const auto& metric : metrics) scores[metric.name] = metric.score(restored, truth);
     return scores;

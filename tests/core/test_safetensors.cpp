@@ -97,7 +97,7 @@ class HostileSafetensors : public ::testing::TestWithParam<Fault> {};
 TEST_P(HostileSafetensors, IsRefused) { EXPECT_THROW_MESSAGE(parsed(GetParam().bytes), DataError, HasSubstr(GetParam().message)); }
 
 const std::string good_a = "\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}";
-std::string nested(int depth) { return "{\"a\":" + std::string(static_cast<size_t>(depth), '['); }
+std::string nested(int depth) { return std::string("{\"a\":").append(static_cast<size_t>(depth), '['); }
 
 INSTANTIATE_TEST_SUITE_P(
     Faults, HostileSafetensors,

@@ -1,6 +1,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "diffusion/image_ops.h"
+#include "diffusion/patches.h"
 #include "tests/support/fixtures.h"
 
 namespace lpnsr::testing {

@@ -118,6 +118,98 @@ TEST_F(RestorerTest, RefusesSizesThatTheNetworksCannotTake) {
   EXPECT_THROW_MESSAGE(restorer(options), UsageError, HasSubstr("tile_stride is 17"));
 }
 
+// Half a percent of the values may differ: a code may flip where two are nearly as close.
+double share_outside(const at::Tensor& got, const at::Tensor& want, double tolerance) {
+  return ((got - want).abs() > tolerance).to(torch::kFloat64).mean().item<double>();
+}
+
+TEST_F(RestorerTest, PatchesInBatchesAreThePatchesOneByOne) {
+  auto options = small_restore();
+  options.tile = 16;
+  options.tile_stride = 8;
+  const auto one_by_one = restorer(options).restore(picture(24, 40));
+  options.tile_batch = 3;
+  int64_t states = 0;
+  const auto batched =
+      restorer(options).restore(picture(24, 40), std::nullopt, [&](const ChainState& state) { states += state.index == 0; });
+  EXPECT_EQ(states, 4);  // two rows of four patches, three and one at a time
+  EXPECT_LT(share_outside(batched, one_by_one, 1e-3), 0.005);
+}
+
+TEST_F(RestorerTest, BoundedMemoryLeavesAPictureThatFitsAsItIs) {
+  auto options = small_restore();
+  options.tile = 32;
+  options.tile_stride = 16;
+  const auto as_published = restorer(options).restore(picture(30, 19));
+  options.memory = 64;
+  EXPECT_TRUE(torch::equal(restorer(options).restore(picture(30, 19)), as_published));
+}
+
+TEST_F(RestorerTest, RowsMakeTheWholeAndOneChainRuns) {
+  auto options = small_restore();
+  options.tile = options.tile_stride = 16;
+  options.memory = 64;
+  const auto bounded = restorer(options);
+  int64_t rows = 0, calls = 0, states = 0;
+  const auto whole = bounded.restore(picture(41, 50), std::nullopt, [&](const ChainState& state) {
+    ++states;
+    EXPECT_EQ(state.x_t.sizes(), (std::vector<int64_t>{1, 3, 48, 56}));
+  });
+  EXPECT_EQ(states, 4);
+  EXPECT_EQ(whole.sizes(), (std::vector<int64_t>{3, 164, 200}));
+  bounded.restore_rows(picture(41, 50), std::nullopt, {}, [&](const at::Tensor& more) {
+    EXPECT_TRUE(torch::equal(more, whole.slice(1, rows, rows + more.size(1))));
+    rows += more.size(1);
+    ++calls;
+  });
+  EXPECT_EQ(rows, 164);
+  EXPECT_GT(calls, 2);
+}
+
+// How much larger the steps between neighbouring columns are at the given ones than elsewhere. Seams run along a whole column and add up,
+// texture does not: steps are those of the columns' means.
+double seam(const at::Tensor& image, const std::vector<int64_t>& columns) {
+  const auto steps = image.to(torch::kFloat64).mean(1).diff(1, 1).square().mean(0);
+  auto at_seams = torch::zeros_like(steps, torch::kBool);
+  for (const int64_t column : columns) at_seams[column - 1] = true;
+  return (steps.masked_select(at_seams).mean() / steps.masked_select(at_seams.logical_not()).mean()).sqrt().item<double>();
+}
+
+TEST_F(RestorerTest, BoundedMemoryShowsNoSeams) {
+  auto options = small_restore();
+  options.color_fix = "none";
+  const auto lr = picture(96, 104);
+  options.tile = 0;
+  std::vector<at::Tensor> pieces;
+  for (const int64_t left : {0, 32, 64}) pieces.push_back(restorer(options).restore(lr.slice(2, left, left + 32)));
+  const double cut = seam(torch::cat(pieces, 2), {128, 256});
+  options.tile = options.tile_stride = 32;
+  options.memory = 64;
+  // Patches of 32 every 24: where one begins and where one ends.
+  const double blended = seam(restorer(options).restore(lr), {96, 192, 288, 128, 224, 320});
+  EXPECT_LT(blended, 1.25);
+  EXPECT_GT(cut, 1.5);  // patches side by side, which the measure must notice
+}
+
+TEST_F(RestorerTest, BoundedMemoryNeedsRoomForTheSmallestPatches) {
+  auto options = small_restore();
+  options.memory = 1e-3;
+  EXPECT_THROW_MESSAGE(restorer(options).restore(picture(64, 64)), Error, HasSubstr("GiB of memory are too few for a picture of 64 x 64"));
+  options.memory = 64;
+  options.tile = options.tile_stride = 16;
+  options.color_fix = "adain";
+  EXPECT_THROW_MESSAGE(restorer(options).restore(picture(64, 64)), UsageError, HasSubstr("adain"));
+}
+
+TEST_F(RestorerTest, LargerPicturesAndPatchesNeedMoreMemory) {
+  const RestoreMemory memory{system_.denoiser, system_.autoencoder};
+  EXPECT_GT(memory.published(512, 512, 256, 1), memory.published(256, 256, 256, 1));
+  EXPECT_GT(memory.published(512, 512, 0, 1), memory.published(512, 512, 256, 1));
+  EXPECT_GT(memory.bounded(3000, 4000, 256, 1), memory.bounded(3000, 4000, 128, 1));
+  EXPECT_GT(memory.bounded(3000, 4000, 128, 4), memory.bounded(3000, 4000, 128, 1));
+  EXPECT_LT(memory.bounded(3000, 4000, 128, 1), memory.published(3000, 4000, 256, 1) / 4);
+}
+
 TEST(PreUpsamplers, LoadAndEnlarge) {
   const TemporaryFolder folder;
   const auto options = small_system();

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "diffusion/image_ops.h"
+#include "diffusion/patches.h"
 #include "tests/support/reference.h"
 
 namespace lpnsr::testing {

@@ -1,6 +1,7 @@
 #include "core/checkpoint.h"
 #include "core/files.h"
 #include "core/image.h"
+#include "core/resize.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/small_system.h"
 #include "trainers/experiment.h"
@@ -14,19 +15,23 @@ using ::testing::HasSubstr;
 class RestoreCommand : public ::testing::Test {
  protected:
   void SetUp() override {
+    write_system(small_system());
+    std::filesystem::create_directories(folder_ / "in");
+    write_rgb(path("in/a.png"), picture("a", 9, 13));
+  }
+
+  // Configuration and weights.
+  void write_system(const SystemOptions& system) {
     Experiment experiment;
-    experiment.system = small_system();
+    experiment.system = system;
     experiment.restore.pad_multiple = 8;
     experiment.restore.pad_power_of_two = false;
     write_text(folder_ / "small.toml", write_config(fields_of(experiment)));
-    const auto& system = experiment.system;
     const auto weights = folder_ / "weights";
     std::filesystem::create_directories(weights);
     write_safetensors(weights / system.weights.denoiser, state_dict(*small_network<SwinUNet>(system.denoiser, "unet")));
     write_safetensors(weights / system.weights.noise_predictor, state_dict(*small_network<NoisePredictor>(system.noise_predictor, "np")));
     write_safetensors(weights / system.weights.autoencoder, state_dict(*small_network<Autoencoder>(system.autoencoder, "vae")));
-    std::filesystem::create_directories(folder_ / "in");
-    write_rgb(path("in/a.png"), picture("a", 9, 13));
   }
 
   static at::Tensor picture(const std::string& name, int64_t height, int64_t width) {
@@ -116,6 +121,118 @@ TEST_F(RestoreCommand, GrayDepthAndTransparencyStay) {
   ASSERT_TRUE(clear4.alpha.defined());
   EXPECT_EQ(clear4.alpha.sizes(), (std::vector<int64_t>{1, 20, 28}));
   EXPECT_TRUE(torch::allclose(clear4.alpha, torch::full({1, 20, 28}, 0.5), 0, 0.01));
+}
+
+TEST_F(RestoreCommand, ProfileOrientationAndFormatsStay) {
+  Image photo;
+  photo.rgb = picture("p", 6, 9);
+  photo.icc_profile =
+      std::string("\0\0\x01\xB8", 4) + std::string(12, 'x') + "RGB " + std::string(16, 'y') + "acsp" + std::string(400, 'z');
+  std::filesystem::create_directories(folder_ / "photos");
+  for (const std::string type : {"png", "jpg", "webp", "tiff"}) write_image(path("photos/" + type + "." + type), photo);
+  // EXIF says that the camera was turned: the stored picture is 9 x 6 and stands upright as 6 x 9.
+  const std::string bytes = read_file(path("photos/jpg.jpg"));
+  const std::string exif = std::string(
+      "\xFF\xE1\x00\x22"
+      "Exif\0\0"
+      "II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0",
+      36);
+  write_text(path("photos/jpg.jpg"), bytes.substr(0, 2) + exif + bytes.substr(2));
+  ASSERT_EQ(restore(path("photos"), path("same"), {"--steps", "1", "--format", "same"}).status, 0);
+  for (const std::string type : {"png", "jpg", "webp", "tiff"}) {
+    const auto restored = read_image(path("same/" + type + "." + type));
+    EXPECT_EQ(restored.icc_profile, photo.icc_profile) << type;
+    EXPECT_EQ(restored.height(), type == "jpg" ? 36 : 24) << type;
+    EXPECT_EQ(restored.width(), type == "jpg" ? 24 : 36) << type;
+  }
+  ASSERT_EQ(restore(path("photos"), path("webp"), {"--steps", "1", "--format", "webp"}).status, 0);
+  EXPECT_TRUE(torch::equal(read_image(path("webp/tiff.webp")).rgb, read_image(path("same/tiff.tiff")).rgb));
+  const auto refused = restore(path("photos"), path("x"), {"--format", "jpeg"});
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.err, HasSubstr("must be png, jpg, webp, tiff, bmp or same"));
+}
+
+TEST_F(RestoreCommand, ScaleIsAFinalResize) {
+  ASSERT_EQ(restore(path("in/a.png"), path("x4.png")).status, 0);
+  ASSERT_EQ(restore(path("in/a.png"), path("x2.png"), {"--scale", "2"}).status, 0);
+  ASSERT_EQ(restore(path("in/a.png"), path("x2.5.png"), {"--scale", "2.5"}).status, 0);
+  const auto half = resize_bicubic(read_image(path("x4.png")).rgb, 18, 26, /*antialias=*/true).clamp(0, 1);
+  EXPECT_TRUE(torch::allclose(read_image(path("x2.png")).rgb, half, 0, 2.1 / 255));
+  EXPECT_EQ(read_image(path("x2.5.png")).rgb.sizes(), (std::vector<int64_t>{3, 23, 33}));
+  EXPECT_EQ(restore(path("in/a.png"), path("x.png"), {"--scale", "0"}).status, 2);
+}
+
+TEST_F(RestoreCommand, ExistingResultsAreKeptWhereAsked) {
+  write_rgb(path("in/b.png"), picture("b", 8, 8));
+  ASSERT_EQ(restore(path("in"), path("out")).status, 0);
+  write_text(path("out/a.png"), "kept");
+  std::filesystem::remove(path("out/b.png"));
+  const auto result = restore(path("in"), path("out"), {"--skip-existing"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("1 of 2 results are there already"));
+  EXPECT_EQ(read_file(path("out/a.png")), "kept");
+  EXPECT_EQ(read_image(path("out/b.png")).height(), 32);
+  std::filesystem::remove_all(folder_ / "weights");  // nothing is left to do, so nothing is loaded
+  EXPECT_EQ(restore(path("in"), path("out"), {"--skip-existing"}).status, 0);
+}
+
+TEST_F(RestoreCommand, SeveralSeedsWithMeanAndSpread) {
+  const auto result = restore(path("in/a.png"), path("s.png"), {"--seeds", "3", "--seed", "7", "--noise", "random"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  ASSERT_EQ(restore(path("in/a.png"), path("one.png"), {"--seed", "8", "--noise", "random"}).status, 0);
+  EXPECT_TRUE(same_bytes(path("s-seed8.png"), path("one.png")));
+  std::vector<at::Tensor> samples;
+  for (const std::string name : {"s.png", "s-seed8.png", "s-seed9.png"}) samples.push_back(read_image(path(name)).rgb);
+  const auto stacked = torch::stack(samples);
+  EXPECT_TRUE(torch::allclose(read_image(path("s-mean.png")).rgb, stacked.mean(0), 0, 1.6 / 255));  // truncated, then rounded
+  const auto spread = read_image(path("s-spread.png"));
+  EXPECT_EQ(spread.bit_depth, 16);
+  EXPECT_TRUE(torch::allclose(spread.rgb, (4 * stacked.std(0)).clamp(0, 1), 0, 4 * 0.75 / 255));
+  EXPECT_GT(spread.rgb.mean().item<double>(), 0.0);
+  ASSERT_EQ(restore(path("in/a.png"), path("s.png"), {"--seeds", "3", "--seed", "7", "--skip-existing"}).status, 0);
+  EXPECT_EQ(restore(path("in/a.png"), path("s.png"), {"--seeds", "0"}).status, 2);
+}
+
+TEST_F(RestoreCommand, PredictionsOfTheSteps) {
+  ASSERT_EQ(restore(path("in"), path("out"), {"--intermediate", path("steps")}).status, 0);
+  for (const std::string step : {"4", "3", "2", "1"}) {
+    EXPECT_EQ(read_image(path("steps/a-t" + step + "-x0.png")).rgb.sizes(), (std::vector<int64_t>{3, 64, 64}));
+  }
+}
+
+TEST_F(RestoreCommand, MemoryBoundsLargePicturesAlone) {
+  ASSERT_EQ(restore(path("in/a.png"), path("plain.png"), {"--memory", "off"}).status, 0);
+  for (const std::string memory : {"64", "auto"}) {
+    ASSERT_EQ(restore(path("in/a.png"), path("bounded.png"), {"--memory", memory}).status, 0);
+    EXPECT_TRUE(same_bytes(path("plain.png"), path("bounded.png")));
+  }
+  write_rgb(path("large.png"), picture("l", 50, 70));
+  const std::vector<std::string> small_patches = {"--tile", "16", "--memory", "64", "--noise-maps", path("maps")};
+  ASSERT_EQ(restore(path("large.png"), path("large4.png"), small_patches).status, 0);
+  EXPECT_EQ(read_image(path("large4.png")).rgb.sizes(), (std::vector<int64_t>{3, 200, 280}));
+  EXPECT_EQ(read_image(path("maps/large4-t4.png")).rgb.sizes(), (std::vector<int64_t>{3, 56, 72}));
+  const auto poor = restore(path("large.png"), path("x.png"), {"--memory", "0.01"});
+  EXPECT_EQ(poor.status, 1);
+  EXPECT_THAT(poor.err, HasSubstr("0.01 GiB of memory are too few"));
+  EXPECT_EQ(restore(path("large.png"), path("x.png"), {"--memory", "lots"}).status, 2);
+}
+
+TEST_F(RestoreCommand, BoundedMemoryIsKept) {
+  write_system(micro_system());
+  write_rgb(path("wide.png"), picture("w", 160, 640));
+  const std::vector<std::string> common = {"--steps", "1", "--tile", "32", "--tile-stride", "32"};
+  const auto with_memory = [&](const std::string& memory) {
+    auto options = common;
+    options.insert(options.end(), {"--memory", memory});
+    const auto result = restore(path("wide.png"), path(memory + ".png"), options);
+    EXPECT_EQ(result.status, 0) << result.err;
+    return result.peak_mebibytes;
+  };
+  const double idle = restore(path("in/a.png"), path("idle.png"), common).peak_mebibytes;
+  const double bounded = with_memory("0.5") - idle, published = with_memory("off") - idle;
+  EXPECT_LT(bounded + idle, 512);
+  EXPECT_LT(bounded, published / 2);
+  EXPECT_EQ(read_image(path("0.5.png")).rgb.sizes(), (std::vector<int64_t>{3, 640, 2560}));
 }
 
 TEST_F(RestoreCommand, NoiseSourcesAndMaps) {

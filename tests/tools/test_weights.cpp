@@ -1,0 +1,155 @@
+#include <nlohmann/json.hpp>
+
+#include "core/checkpoint.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/sha256.h"
+#include "diffusion/published_weights.h"
+#include "diffusion/rrdbnet.h"
+#include "tests/support/fixtures.h"
+#include "tests/support/synthetic.h"
+
+namespace lpnsr::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// A weights folder, a published file of full size "on the net" (a file:// address) and the registry that knows it.
+class WeightsCommandTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(folder_ / "net");
+    RRDBNet network{RRDBNetOptions{}};
+    fill_synthetic(*network, "weights");
+    write_safetensors(folder_ / "net/upsampler.safetensors", state_dict(*network));
+    register_as(sha256_of_file(folder_ / "net/upsampler.safetensors"));
+  }
+  void register_as(const std::string& hash, const std::string& more = "") {
+    const auto file = folder_ / "net/upsampler.safetensors";
+    write_text(folder_ / "registry.toml",
+               "[\"upsampler.safetensors\"]\nwhat = \"a start\"\nmodule = \"rrdbnet\"\nproject = \"https://example.org\"\n"
+               "address = \"file://" +
+                   file.string() + "\"\nsha256 = \"" + hash + "\"\n" + more);
+  }
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  ProgramResult weights(const std::string& action, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> arguments{"weights", action, "--registry", path("registry.toml"), "--weights-dir", path("weights")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_program(arguments);
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(WeightsCommandTest, ListNamesEveryPublishedFile) {
+  const auto result = weights("list", {"--json"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  const auto files = nlohmann::json::parse(result.out);
+  std::map<std::string, nlohmann::json> by_name;
+  for (const auto& file : files) by_name[file.at("name")] = file;
+  for (const std::string name :
+       {"autoencoder_vq_f4.pth", "resshift_realsrx4_s4_v3.pth", "noise_predictor.pth", "noise_predictor(v2).pth",
+        "003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_GAN.pth", "BSRGAN.pth", "RealESRGAN_x4plus.pth", "upsampler.safetensors"}) {
+    ASSERT_TRUE(by_name.contains(name)) << name;
+    EXPECT_THAT(by_name[name].at("project"), HasSubstr("https://")) << name;
+    EXPECT_TRUE(by_name[name].at("path").is_null()) << name;
+  }
+  EXPECT_FALSE(by_name["noise_predictor.pth"].contains("sha256"));  // none is published
+  write_text(folder_ / "weights/BSRGAN.pth", "x");
+  const auto text = weights("list");
+  EXPECT_THAT(text.out, AllOf(HasSubstr("+ BSRGAN.pth"), HasSubstr("- RealESRGAN_x4plus.pth")));
+}
+
+TEST_F(WeightsCommandTest, FetchResumesAndVerifies) {
+  const auto result = weights("fetch", {"upsampler.safetensors"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(result.out, path("weights/upsampler.safetensors") + "\n");
+  EXPECT_TRUE(same_bytes(folder_ / "weights/upsampler.safetensors", folder_ / "net/upsampler.safetensors"));
+  EXPECT_THAT(weights("fetch", {"upsampler.safetensors"}).err, HasSubstr("is there already"));
+  EXPECT_EQ(weights("verify", {"upsampler.safetensors"}).status, 0);
+
+  // A transfer that stopped half-way goes on: what is there already is not fetched again, as a changed byte of it shows.
+  std::filesystem::remove(folder_ / "weights/upsampler.safetensors");
+  std::string half = read_file(folder_ / "net/upsampler.safetensors").substr(0, 1'000'000);
+  write_text(folder_ / "weights/upsampler.safetensors.partial", half);
+  ASSERT_EQ(weights("fetch", {"upsampler.safetensors"}).status, 0);
+  EXPECT_TRUE(same_bytes(folder_ / "weights/upsampler.safetensors", folder_ / "net/upsampler.safetensors"));
+  std::filesystem::remove(folder_ / "weights/upsampler.safetensors");
+  half[500'000] = static_cast<char>(half[500'000] ^ 1);
+  write_text(folder_ / "weights/upsampler.safetensors.partial", half);
+  const auto damaged = weights("fetch", {"upsampler.safetensors"});
+  EXPECT_EQ(damaged.status, 1);
+  EXPECT_THAT(damaged.err, HasSubstr("SHA-256"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "weights/upsampler.safetensors"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "weights/upsampler.safetensors.partial"));
+}
+
+TEST_F(WeightsCommandTest, FetchSaysWhatItCannotDo) {
+  const auto by_hand = weights("fetch", {"noise_predictor.pth"});
+  EXPECT_EQ(by_hand.status, 1);
+  EXPECT_THAT(by_hand.err, AllOf(HasSubstr("https://huggingface.co/mirpri/LPNSR"), HasSubstr("lpnsr weights add noise_predictor.pth")));
+  std::filesystem::remove(folder_ / "net/upsampler.safetensors");
+  const auto gone = weights("fetch", {"upsampler.safetensors"});
+  EXPECT_EQ(gone.status, 1);
+  EXPECT_THAT(gone.err, HasSubstr("could not be fetched"));
+  const auto unknown = weights("fetch", {"upsampler.safetensor"});
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("did you mean 'upsampler.safetensors'"));
+  EXPECT_EQ(weights("fecth").status, 2);
+}
+
+TEST_F(WeightsCommandTest, FilesLaidInByHandAreVerified) {
+  EXPECT_EQ(weights("verify").status, 0);  // nothing is there, so nothing is wrong
+  const auto missing = weights("verify", {"upsampler.safetensors"});
+  EXPECT_EQ(missing.status, 1);
+  EXPECT_THAT(missing.out, HasSubstr("is missing"));
+  std::filesystem::create_directories(folder_ / "weights");
+  std::filesystem::copy_file(folder_ / "net/upsampler.safetensors", folder_ / "weights/upsampler.safetensors");
+  const auto good = weights("verify");
+  EXPECT_EQ(good.status, 0) << good.err;
+  EXPECT_THAT(good.out, HasSubstr("upsampler.safetensors: every key and shape fits, and so does the hash"));
+  // Without a hash the keys still tell.
+  register_as("");
+  write_safetensors(folder_ / "weights/upsampler.safetensors", {});
+  const auto foreign = weights("verify", {"--json"});
+  EXPECT_EQ(foreign.status, 1);
+  EXPECT_THAT(foreign.out, HasSubstr("holds no weights of a rrdbnet"));
+  write_text(folder_ / "weights/upsampler.safetensors", "half a file");
+  EXPECT_EQ(weights("verify").status, 1);
+}
+
+TEST_F(WeightsCommandTest, AddTakesAFileUnderItsPublishedName) {
+  std::filesystem::rename(folder_ / "net/upsampler.safetensors", folder_ / "download (1)");
+  const auto unnamed = weights("add", {path("download (1)")});
+  EXPECT_EQ(unnamed.status, 2);
+  EXPECT_THAT(unnamed.err, HasSubstr("upsampler.safetensors"));
+  const auto added = weights("add", {path("download (1)"), "--name", "upsampler.safetensors"});
+  ASSERT_EQ(added.status, 0) << added.err;
+  EXPECT_TRUE(same_bytes(folder_ / "weights/upsampler.safetensors", folder_ / "download (1)"));
+  write_text(folder_ / "upsampler.safetensors", "something else");
+  const auto wrong = weights("add", {path("upsampler.safetensors")});
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_THAT(wrong.err, HasSubstr("is not upsampler.safetensors"));
+  EXPECT_TRUE(same_bytes(folder_ / "weights/upsampler.safetensors", folder_ / "download (1)"));
+}
+
+TEST(PublishedWeights, TheRegistryIsComplete) {
+  for (const auto& file : published_files()) {
+    EXPECT_NE(file.what, "") << file.name;
+    EXPECT_NE(file.module, "") << file.name;
+    EXPECT_THAT(file.project, HasSubstr("https://")) << file.name;
+    EXPECT_TRUE(file.address.empty() || file.address.ends_with("/" + file.name)) << file.name;
+  }
+}
+
+TEST(PublishedWeights, FaultsOfARegistryAreTold) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.toml", "[\"x.pth\"]\nadress = \"https://example.org/x.pth\"\n");
+  EXPECT_THROW_MESSAGE(published_files(folder / "a.toml"), UsageError, HasSubstr("address"));
+  write_text(folder / "a.toml", "[\"x.pth\"]\nsha256 = \"no hash\"\n");
+  EXPECT_THROW_MESSAGE(published_files(folder / "a.toml"), UsageError, HasSubstr("sha256 of x.pth"));
+}
+
+}  // namespace
+}  // namespace lpnsr::testing
