@@ -11,7 +11,7 @@
 #include <c10/core/Device.h>
 
 #include "core/config.h"
-#include "core/published_file.h"
+#include "core/needed_file.h"
 
 namespace lpnsr {
 
@@ -52,7 +52,7 @@ struct MetricDescription {
   MetricKind kind = MetricKind::pair;
   bool higher_is_better = true;
   int decimals = 4;
-  std::vector<PublishedFile> files;
+  std::vector<NeededFile> files;
   bool configurable = false;
   // Fills in protocol and functions. Throws UsageError for unknown options and DataError for weights that do not fit.
   void (*prepare)(Metric& metric, const MetricRequest& request) = nullptr;

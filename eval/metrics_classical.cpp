@@ -19,13 +19,13 @@ void prepare_pair(Metric& metric, const MetricRequest& request) {
   metric.score = [options](const at::Tensor& image, const at::Tensor& reference) { return score(image, reference, options); };
 }
 
-PublishedFile pristine_file() {
+NeededFile pristine_file() {
   return {{"niqe_modelparameters.mat", "niqe_pris_params.npz", "niqe_pristine.safetensors"},
           "NIQE's pristine parameters; BasicSR's niqe_pris_params.npz holds the same",
           "pyiqa's v0.1-weights, or basicsr/metrics of the package basicsr: tools/fetch-metric-weights takes the latter"};
 }
 
-PublishedFile nrqm_file() { return {{"NRQM_model.mat", "model.mat"}, "the regression forests of NRQM", "pyiqa's v0.1-weights"}; }
+NeededFile nrqm_file() { return {{"NRQM_model.mat", "model.mat"}, "the regression forests of NRQM", "pyiqa's v0.1-weights"}; }
 
 void prepare_niqe(Metric& metric, const MetricRequest& request) {
   NiqeOptions options;

@@ -6,7 +6,7 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
-#include "core/published_file.h"
+#include "core/needed_file.h"
 #include "core/weight_reader.h"
 
 namespace lpnsr {
@@ -27,6 +27,6 @@ class Dists {
 };
 
 // The backbone and the weights of the channels.
-std::vector<PublishedFile> dists_files();
+std::vector<NeededFile> dists_files();
 
 }  // namespace lpnsr

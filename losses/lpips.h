@@ -9,7 +9,7 @@
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/pimpl.h>
 
-#include "core/published_file.h"
+#include "core/needed_file.h"
 #include "core/state_dict.h"
 #include "losses/backbones.h"
 
@@ -45,7 +45,7 @@ TORCH_MODULE(Lpips);
 // what is missing and which files go where.
 Lpips load_lpips(LpipsNetwork network, const std::vector<std::filesystem::path>& files);
 // The backbone, then the linear layers; the latter's file may be the whole module, and then stands alone.
-std::vector<PublishedFile> lpips_files(LpipsNetwork network);
+std::vector<NeededFile> lpips_files(LpipsNetwork network);
 // Those below a weights folder. Throws Error that lists them where they are not there.
 std::vector<std::filesystem::path> find_lpips_files(LpipsNetwork network, const std::filesystem::path& weights);
 

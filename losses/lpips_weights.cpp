@@ -59,14 +59,14 @@ Lpips load_lpips(LpipsNetwork network, const std::vector<std::filesystem::path>&
   return lpips;
 }
 
-std::vector<PublishedFile> lpips_files(LpipsNetwork network) {
+std::vector<NeededFile> lpips_files(LpipsNetwork network) {
   const std::string name = name_of(network);
   const bool alex = network == LpipsNetwork::alex, vgg = network == LpipsNetwork::vgg;
-  const PublishedFile backbone{{alex  ? "alexnet-owt-7be5be79.pth"
-                                : vgg ? "vgg16-397923af.pth"
-                                      : "squeezenet1_1-b8a52dc0.pth"},
-                               "the backbone",
-                               "download.pytorch.org/models"};
+  const NeededFile backbone{{alex  ? "alexnet-owt-7be5be79.pth"
+                             : vgg ? "vgg16-397923af.pth"
+                                   : "squeezenet1_1-b8a52dc0.pth"},
+                            "the backbone",
+                            "download.pytorch.org/models"};
   const std::string hash = alex ? "df73285e" : vgg ? "a78928a0" : "4a5350f2";
   return {backbone,
           {{"lpips_" + name + ".pth", name + ".pth", fmt::format("LPIPS_v0.1_{}-{}.pth", name, hash), "lpips_lin_" + name + ".pth"},
@@ -76,11 +76,11 @@ std::vector<PublishedFile> lpips_files(LpipsNetwork network) {
 
 std::vector<std::filesystem::path> find_lpips_files(LpipsNetwork network, const std::filesystem::path& weights) {
   const auto files = lpips_files(network);
-  if (find_published(weights, files[0]).empty()) {
-    const auto linear = find_published(weights, files[1]);
+  if (find_needed(weights, files[0]).empty()) {
+    const auto linear = find_needed(weights, files[1]);
     if (!linear.empty() && !read_weights(linear).tensors.below("net.").empty()) return {linear};
   }
-  return find_all_published(weights, files, fmt::format("LPIPS ({})", name_of(network)));
+  return find_all_needed(weights, files, fmt::format("LPIPS ({})", name_of(network)));
 }
 
 }  // namespace lpnsr

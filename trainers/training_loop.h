@@ -2,6 +2,7 @@
 // The loop that all trainers share: batches, rates, metrics, samples, validation, checkpoints, resume, signals, ranks.
 #include <filesystem>
 #include <functional>
+#include <set>
 #include <string>
 
 #include "trainers/experiment.h"
@@ -18,6 +19,7 @@ struct TrainingRun {
   std::string resume;             // "": a new run; "auto": from the newest checkpoint if there is one; else a checkpoint's path
   Placement placement = {};
   Score score = {};
+  std::set<std::string> lower_is_better = {};  // of the scores
 };
 
 // Returns 0 when the run is complete, or the number of the signal (SIGINT, SIGTERM) that ended it after a checkpoint was written. The

@@ -13,6 +13,7 @@ Validation::Validation(const Experiment& experiment, const TrainingRun& run)
       iterations_(experiment.training.iterations),
       placement_(run.placement),
       score_(run.score),
+      lower_is_better_(run.lower_is_better.contains(options_.best)),
       best_(-std::numeric_limits<double>::infinity()) {
   if (options_.folders.empty()) return;
   DataOptions held_out = experiment.data;
@@ -54,7 +55,7 @@ Metrics Validation::measure(TrainingMethod& method) const {
 bool Validation::improves(const Metrics& metrics) {
   const auto found = metrics.find("val_" + options_.best);
   if (found == metrics.end()) throw UsageError("validation.best: '" + options_.best + "' is none of validation.metrics");
-  const double value = options_.best.starts_with("lpips") ? -found->second : found->second;
+  const double value = lower_is_better_ ? -found->second : found->second;
   if (!(value > best_)) return false;
   best_ = value;
   return true;

@@ -22,6 +22,7 @@ class Validation {
   Placement placement_;
   Score score_;
   std::vector<Batch> pictures_;  // of this rank, one each
+  bool lower_is_better_;
   double best_;
 };
 

@@ -1,4 +1,4 @@
-#include "core/published_file.h"
+#include "core/needed_file.h"
 
 #include <fmt/ranges.h>
 
@@ -6,7 +6,7 @@
 
 namespace lpnsr {
 
-std::filesystem::path find_published(const std::filesystem::path& folder, const PublishedFile& file) {
+std::filesystem::path find_needed(const std::filesystem::path& folder, const NeededFile& file) {
   for (const auto& name : file.names) {
     const auto as_published = folder / name, converted = std::filesystem::path(as_published).replace_extension(".safetensors");
     for (const auto& path : {as_published, converted}) {
@@ -16,13 +16,13 @@ std::filesystem::path find_published(const std::filesystem::path& folder, const 
   return {};
 }
 
-std::vector<std::filesystem::path> find_all_published(const std::filesystem::path& folder, const std::vector<PublishedFile>& files,
-                                                      const std::string& purpose) {
+std::vector<std::filesystem::path> find_all_needed(const std::filesystem::path& folder, const std::vector<NeededFile>& files,
+                                                   const std::string& purpose) {
   std::vector<std::filesystem::path> found;
   std::vector<std::string> missing;
   std::string guidance;
   for (const auto& file : files) {
-    found.push_back(find_published(folder, file));
+    found.push_back(find_needed(folder, file));
     if (found.back().empty()) missing.push_back(file.names.front());
     guidance += fmt::format("\n  {}  {} ({})", file.names.front(), file.what, file.source);
   }
