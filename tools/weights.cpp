@@ -23,6 +23,8 @@ namespace fs = std::filesystem;
 // What keeps the weights in `file` from loading into the network that they are for; "" where nothing does or where that network is not one
 // that can be built here on its own.
 std::string unfit(const PublishedFile& published, const fs::path& file) {
+  // A metric's parameters from MATLAB are no network's; the metric itself checks them.
+  if (file.extension() == ".mat") return "";
   const auto fits = fits_of(read_weights(file).tensors);
   const auto fit = std::find_if(fits.begin(), fits.end(), [&](const ModuleFit& f) { return f.module == published.module; });
   if (fit != fits.end()) {
