@@ -52,6 +52,14 @@ at::Tensor Patch::of(const at::Tensor& map, int64_t scale) const {
   return map.slice(-2, top * scale, (top + height) * scale).slice(-1, left * scale, (left + width) * scale);
 }
 
+at::Tensor gather(const at::Tensor& map, const std::vector<Patch>& patches, int64_t scale) {
+  if (!map.defined()) return map;
+  if (patches.size() == 1) return patches.front().of(map, scale);
+  std::vector<at::Tensor> parts;
+  for (const auto& patch : patches) parts.push_back(patch.of(map, scale));
+  return torch::cat(parts, 0);
+}
+
 PatchGrid seamless_grid(int64_t height, int64_t width, int64_t side, int64_t scale) {
   const int64_t overlap = std::max<int64_t>(1, side / 4);
   PatchGrid grid{.height = height, .width = width, .side = side, .stride = std::max<int64_t>(1, side - overlap), .scale = scale};

@@ -22,6 +22,9 @@ struct Patch {
   at::Tensor of(const at::Tensor& map, int64_t scale = 1) const;
 };
 
+// The parts of `patches` one after another [patches * N,C,h,w]; undefined where the map is.
+at::Tensor gather(const at::Tensor& map, const std::vector<Patch>& patches, int64_t scale = 1);
+
 // How a map of height x width is cut: patches of at most `side`, one every `stride`.
 struct PatchGrid {
   int64_t height = 0, width = 0, side = 0, stride = 0;

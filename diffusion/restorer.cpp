@@ -60,13 +60,6 @@ DrawNormal draws_in_turn(const DrawNormal& draw, int64_t patches, int64_t count)
   };
 }
 
-at::Tensor gathered(const at::Tensor& map, const std::vector<Patch>& patches, int64_t scale) {
-  if (!map.defined() || patches.size() == 1) return map.defined() ? patches.front().of(map, scale) : map;
-  std::vector<at::Tensor> parts;
-  for (const auto& patch : patches) parts.push_back(patch.of(map, scale));
-  return torch::cat(parts, 0);
-}
-
 void check_picture(const at::Tensor& picture, const char* which) {
   if (picture.dim() == 3 && picture.size(0) == 3 && picture.size(1) > 0 && picture.size(2) > 0) return;
   throw UsageError(fmt::format("the {} must be a picture [3,H,W] of at least one pixel", which));
@@ -129,12 +122,18 @@ double Restorer::held() const {
   return bytes;
 }
 
+int64_t Restorer::published_side(int64_t length) const {
+  const int64_t multiple = round_up(length, options_.pad_multiple);
+  return options_.pad_power_of_two ? next_power_of_two(multiple) : multiple;
+}
+
 double Restorer::published_memory(int64_t height, int64_t width) const {
-  const auto padded = [this](int64_t length) {
-    const int64_t multiple = round_up(length, options_.pad_multiple);
-    return options_.pad_power_of_two ? next_power_of_two(multiple) : multiple;
-  };
-  return (held() + memory().published(padded(height), padded(width), options_.tile, options_.tile_batch)) / kGibibyte;
+  return (held() + memory().published(published_side(height), published_side(width), options_.tile, options_.tile_batch)) / kGibibyte;
+}
+
+double Restorer::least_memory(int64_t height, int64_t width) const {
+  const auto padded = [this](int64_t length) { return round_up(length, options_.pad_multiple); };
+  return (held() + memory().bounded(padded(height), padded(width), patch_step(), options_.tile_batch)) / kGibibyte;
 }
 
 double Restorer::memory_at_hand() const {
@@ -143,18 +142,21 @@ double Restorer::memory_at_hand() const {
   return (mine + kShare * static_cast<double>(available_memory(device_))) / kGibibyte;
 }
 
+int64_t Restorer::patch_step() const {
+  const int64_t step = side_multiple(denoiser_->options());
+  return predictor_.is_empty() ? step : std::lcm(step, side_multiple(predictor_->options()));
+}
+
 int64_t Restorer::patch_side(int64_t height, int64_t width) const {
-  int64_t step = side_multiple(denoiser_->options());
-  if (!predictor_.is_empty()) step = std::lcm(step, side_multiple(predictor_->options()));
-  const int64_t whole = round_up(std::max(height, width), step);
+  const int64_t step = patch_step(), whole = round_up(std::max(height, width), step);
   int64_t side = options_.tile > 0 ? std::min(options_.tile, whole) : whole;
-  const auto needed = [&] { return held() + memory().bounded(height, width, side, options_.tile_batch); };
-  while (side > step && needed() > options_.memory * kGibibyte) side -= step;
-  if (needed() > options_.memory * kGibibyte) {
+  const auto needed = [&] { return (held() + memory().bounded(height, width, side, options_.tile_batch)) / kGibibyte; };
+  while (side > step && needed() > options_.memory) side -= step;
+  if (needed() > options_.memory) {
     throw Error(fmt::format(
         "{:.2f} GiB of memory are too few for a picture of {} x {} pixels: the networks and the program hold {:.2f} GiB, and the "
         "smallest patches bring that to {:.2f} GiB",
-        options_.memory, width, height, held() / kGibibyte, needed() / kGibibyte));
+        options_.memory, width, height, held() / kGibibyte, needed()));
   }
   return side;
 }
@@ -205,7 +207,7 @@ at::Tensor Restorer::restore_published(const at::Tensor& lr, const std::optional
   auto generator = make_generator(options_.seed);
   const DrawNormal draw = draws_of(generator);
   const auto work = [&](const std::vector<Patch>& patches) {
-    return restore_patches(gathered(padded, patches, 1), gathered(truth, patches, scale_),
+    return restore_patches(gather(padded, patches), gather(truth, patches, scale_),
                            draws_in_turn(draw, static_cast<int64_t>(patches.size()), sampler_.draws()), observe);
   };
   const int64_t height = padded.size(2), width = padded.size(3);
@@ -239,11 +241,12 @@ void Restorer::restore_bounded(const at::Tensor& lr, int64_t side, const std::op
   };
   SamplerInputs inputs;
   inputs.patch = side;
+  inputs.patch_batch = options_.tile_batch;
   inputs.lq = padded * 2 - 1;
-  inputs.y0 = latent_of([&](const std::vector<Patch>& patches) { return pre_upsampler_(gathered(padded, patches, 1)); });
+  inputs.y0 = latent_of([&](const std::vector<Patch>& patches) { return pre_upsampler_(gather(padded, patches)); });
   if (reference) {
     const auto truth = prepared(*reference, options_.pad_multiple * scale_, /*power_of_two=*/false);
-    inputs.reference = latent_of([&](const std::vector<Patch>& patches) { return gathered(truth, patches, scale_); });
+    inputs.reference = latent_of([&](const std::vector<Patch>& patches) { return gather(truth, patches, scale_); });
   }
   auto generator = make_generator(options_.seed);
   const auto x0 = sampler_.sample(inputs, draws_of(generator), observe);
@@ -256,7 +259,7 @@ void Restorer::restore_bounded(const at::Tensor& lr, int64_t side, const std::op
     left -= count;
   });
   const auto decoded = [&](const std::vector<Patch>& patches) {
-    const auto image = autoencoder_.ptr()->decode(gathered(x0, patches, 1)).to(torch::kFloat32);
+    const auto image = autoencoder_.ptr()->decode(gather(x0, patches)).to(torch::kFloat32);
     return (image.clamp(-1, 1) + 1) / 2;
   };
   blend_rows(grid(scale_), decoded, [&](const at::Tensor& rows) { colours.add(rows.to(torch::kFloat32)); });
@@ -272,10 +275,12 @@ void Restorer::restore_rows(const at::Tensor& lr, const std::optional<at::Tensor
     truth = reference;
   }
   if (options_.memory > 0.0) {
-    const int64_t height = round_up(lr.size(1), options_.pad_multiple), width = round_up(lr.size(2), options_.pad_multiple);
-    const int64_t side = patch_side(height, width);
-    const int64_t largest = std::max(height, width);
-    if ((options_.pad_power_of_two ? next_power_of_two(largest) : largest) > side) return restore_bounded(lr, side, truth, observe, take);
+    const int64_t height = lr.size(1), width = lr.size(2);
+    const bool one_patch = options_.tile == 0 || published_side(std::max(height, width)) <= options_.tile;
+    if (!one_patch || published_memory(height, width) > options_.memory) {
+      const int64_t side = patch_side(round_up(height, options_.pad_multiple), round_up(width, options_.pad_multiple));
+      return restore_bounded(lr, side, truth, observe, take);
+    }
   }
   take(restore_published(lr, truth, observe));
 }

@@ -53,6 +53,7 @@ class Restorer {
   void set_memory(double gib) { options_.memory = gib; }
   // GiB that a LR picture of this size takes as published, networks included: an estimate.
   double published_memory(int64_t height, int64_t width) const;
+  double least_memory(int64_t height, int64_t width) const;  // the same with the smallest patches
   // GiB that may be asked of the device for all: what is held and most of what is free.
   double memory_at_hand() const;
   int64_t scale() const { return scale_; }
@@ -64,6 +65,8 @@ class Restorer {
   at::Tensor restore_published(const at::Tensor& lr, const std::optional<at::Tensor>& reference, const Observe& observe) const;
   void restore_bounded(const at::Tensor& lr, int64_t side, const std::optional<at::Tensor>& reference, const Observe& observe,
                        const TakeRows& take) const;
+  int64_t published_side(int64_t length) const;  // of the padded picture
+  int64_t patch_step() const;                    // what the sides of patches are multiples of
   // Largest side of the patches for a LR picture of this (padded) size.
   int64_t patch_side(int64_t height, int64_t width) const;
   // Patches: pre-upsampling, Algorithm 2, decoding; [N,3,h,w] in [0,1] -> [N,3,sh,sw] in [0,1].

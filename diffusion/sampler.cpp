@@ -15,12 +15,12 @@ bool switched_off(const SamplerOptions& options, int64_t step) {
 }
 
 // A map that a network makes of maps of the same size, patch by patch where they are too large.
-at::Tensor over_patches(const SamplerInputs& inputs, const std::function<at::Tensor(const Patch&)>& network) {
+at::Tensor over_patches(const SamplerInputs& inputs, const PatchWork& network) {
   const int64_t height = inputs.y0.size(2), width = inputs.y0.size(3);
-  if (inputs.patch == 0 || std::max(height, width) <= inputs.patch) return network({0, 0, height, width});
-  return blend_patches(
-      seamless_grid(height, width, inputs.patch, 1), [&network](const std::vector<Patch>& patches) { return network(patches.front()); },
-      inputs.y0.scalar_type());
+  if (inputs.patch == 0 || std::max(height, width) <= inputs.patch) return network({{0, 0, height, width}});
+  auto grid = seamless_grid(height, width, inputs.patch, 1);
+  grid.batch = inputs.patch_batch;
+  return blend_patches(grid, network, inputs.y0.scalar_type());
 }
 
 }  // namespace
@@ -86,9 +86,9 @@ at::Tensor Sampler::noise_at(int64_t index, const at::Tensor& eps, const ChainSt
   if (options_.noise == "optimal") return process_.optimal_noise(inputs.reference, inputs.y0, mean, index);
   if (options_.noise == "approximate") return process_.optimal_noise(inputs.y0, inputs.y0, mean, index);
   if (options_.noise == "random" || switched_off(options_, index + 1)) return eps;
-  return over_patches(inputs, [&](const Patch& patch) {
-    const auto noise = predictor_.ptr()->forward(patch.of(state.x_t), patch.of(state.pred_x0), patch.of(inputs.lq), t);
-    return (options_.sample_noise ? noise.sample(patch.of(eps)) : noise.mean).to(state.x_t.scalar_type());
+  return over_patches(inputs, [&](const std::vector<Patch>& patches) {
+    const auto noise = predictor_.ptr()->forward(gather(state.x_t, patches), gather(state.pred_x0, patches), gather(inputs.lq, patches), t);
+    return (options_.sample_noise ? noise.sample(gather(eps, patches)) : noise.mean).to(state.x_t.scalar_type());
   });
 }
 
@@ -108,8 +108,8 @@ at::Tensor Sampler::sample(const SamplerInputs& inputs, const DrawNormal& draw,
                                at::TensorOptions(torch::kInt64).device(y0.device()));
     state.index = index;
     state.x_t_scaled = process_.scale_input(state.x_t, index);
-    state.pred_x0 = over_patches(inputs, [&](const Patch& patch) {  // lines 5 and 9
-      return denoiser_.ptr()->forward(patch.of(state.x_t_scaled), t, patch.of(inputs.lq)).to(y0.scalar_type());
+    state.pred_x0 = over_patches(inputs, [&](const std::vector<Patch>& patches) {  // lines 5 and 9
+      return denoiser_.ptr()->forward(gather(state.x_t_scaled, patches), t, gather(inputs.lq, patches)).to(y0.scalar_type());
     });
     state.noise = next_draw();  // made at t = 1 too: it keeps the generator in step
     at::Tensor next = state.pred_x0;

@@ -39,6 +39,7 @@ struct SamplerInputs {
   // Maps with a larger side are taken through the networks in overlapping patches of this side, blended after each of them, while the
   // chain itself and its draws stay whole: what two patches share they see alike. 0: never.
   int64_t patch = 0;
+  int64_t patch_batch = 1;  // patches at a time
 };
 
 // Paper's t of the first state. Throws UsageError where `options` do not fit a chain of `chain_steps`.

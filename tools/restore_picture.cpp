@@ -60,10 +60,13 @@ void PictureRestorer::choose_memory(const Image& picture) {
       break;
   }
   const double needed = restorer->published_memory(picture.height(), picture.width());
-  restorer->set_memory(needed > at_hand_ ? at_hand_ : 0.0);
-  if (needed > at_hand_) {
+  const bool bounded = needed > at_hand_ && restorer->least_memory(picture.height(), picture.width()) <= at_hand_;
+  restorer->set_memory(bounded ? at_hand_ : 0.0);
+  if (bounded) {
     log_info("{} x {} pixels would take about {:.1f} GiB as published; {:.1f} GiB are at hand, so the memory-bounded mode restores them",
              picture.width(), picture.height(), needed, at_hand_);
+  } else if (needed > at_hand_) {
+    log_warning("{} x {} pixels may take {:.1f} GiB; {:.1f} GiB are at hand", picture.width(), picture.height(), needed, at_hand_);
   }
 }
 

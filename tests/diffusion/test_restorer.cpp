@@ -166,6 +166,15 @@ TEST_F(RestorerTest, RowsMakeTheWholeAndOneChainRuns) {
   EXPECT_GT(calls, 2);
 }
 
+TEST_F(RestorerTest, BoundedMemoryInBatchesIsTheSame) {
+  auto options = small_restore();
+  options.tile = options.tile_stride = 16;
+  options.memory = 64;
+  const auto one_by_one = restorer(options).restore(picture(24, 40));
+  options.tile_batch = 3;
+  EXPECT_LT(share_outside(restorer(options).restore(picture(24, 40)), one_by_one, 1e-3), 0.005);
+}
+
 // How much larger the steps between neighbouring columns are at the given ones than elsewhere. Seams run along a whole column and add up,
 // texture does not: steps are those of the columns' means.
 double seam(const at::Tensor& image, const std::vector<int64_t>& columns) {
