@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include <fmt/format.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #ifdef LPNSR_CUDA
@@ -95,15 +96,17 @@ Ranks::Ranks(const RankSettings& settings, c10::Device device, std::chrono::seco
     const auto rank = static_cast<int>(rank_), size = static_cast<int>(count_);
     group_ = std::make_shared<Group>(Group{c10::make_intrusive<c10d::ProcessGroup>(store, rank, size)});
     c10d::ProcessGroup& processes = *group_->processes;
+    // Each kind of exchange meets under keys of its own.
+    const auto keys = [&store](const char* prefix) { return c10::make_intrusive<c10d::PrefixStore>(prefix, store); };
     const auto gloo =
-        c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, c10d::ProcessGroupGloo::Options::create_default(patience));
+        c10::make_intrusive<c10d::ProcessGroupGloo>(keys("cpu"), rank, size, c10d::ProcessGroupGloo::Options::create_default(patience));
     processes.setBackend(c10::kCPU, c10d::ProcessGroup::BackendType::GLOO, c10::intrusive_ptr<c10d::Backend>(gloo));
     processes.setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
 #ifdef LPNSR_CUDA
     if (device.is_cuda()) {
       auto nccl_options = c10d::ProcessGroupNCCL::Options::create();
       nccl_options->timeout = patience;
-      const auto nccl = c10::make_intrusive<c10d::ProcessGroupNCCL>(store, rank, size, nccl_options);
+      const auto nccl = c10::make_intrusive<c10d::ProcessGroupNCCL>(keys("cuda"), rank, size, nccl_options);
       processes.setBackend(c10::kCUDA, c10d::ProcessGroup::BackendType::NCCL, c10::intrusive_ptr<c10d::Backend>(nccl));
       processes.setDefaultBackend(c10d::ProcessGroup::BackendType::NCCL);
     }

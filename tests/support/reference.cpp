@@ -1,5 +1,6 @@
 #include "tests/support/reference.h"
 
+#include <cstdlib>
 #include <fstream>
 
 #include <fmt/ranges.h>
@@ -18,7 +19,10 @@ bool fits(std::string_view pattern, std::string_view name) {
 
 }  // namespace
 
-std::filesystem::path goldens() { return LPNSR_GOLDENS; }
+std::filesystem::path goldens() {
+  const char* named = std::getenv("LPNSR_GOLDENS");
+  return named != nullptr ? named : LPNSR_GOLDENS;
+}
 
 at::Tensor ReferenceCase::input(const std::string& name) const {
   const auto& entry = description.at("inputs").at(name);

@@ -1,9 +1,12 @@
-// Ranks as threads of this process: LibTorch's process group does not mind.
-#include <atomic>
-#include <thread>
+// Ranks as processes of this machine.
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
+#include "core/checkpoint.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/small_system.h"
 #include "trainers/denoiser_trainer.h"
@@ -15,26 +18,32 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Runs `body(ranks)` on `count` ranks; what one throws is thrown here.
+// Runs `body(ranks)` in `count` processes; what one throws is thrown here.
 void on_ranks(int64_t count, const std::function<void(const Ranks&)>& body, int patience = 60) {
-  static std::atomic<uint16_t> port{static_cast<uint16_t>(20000 + getpid() % 20000)};
-  const uint16_t here = ++port;
-  std::vector<std::exception_ptr> faults(static_cast<size_t>(count));
-  std::vector<std::thread> threads;
+  static auto port = static_cast<uint16_t>(20000 + getpid() % 20000);
+  ++port;
+  const TemporaryFolder folder;
+  std::vector<pid_t> children;
   for (int64_t rank = 0; rank < count; ++rank) {
-    threads.emplace_back([&, rank] {
-      try {
-        const RankSettings settings{.rank = rank, .count = count, .local_rank = rank, .port = here};
-        body(Ranks(settings, c10::kCPU, std::chrono::seconds(patience)));
-      } catch (...) {
-        faults[static_cast<size_t>(rank)] = std::current_exception();
-      }
-    });
+    children.push_back(fork());
+    if (children.back() != 0) continue;
+    try {
+      const RankSettings settings{.rank = rank, .count = count, .local_rank = rank, .port = port};
+      body(Ranks(settings, c10::kCPU, std::chrono::seconds(patience)));
+    } catch (const Error& error) {
+      write_text(folder / "fault", error.what());
+      _exit(1);
+    }
+    _exit(::testing::Test::HasFailure() ? 2 : 0);
   }
-  for (auto& thread : threads) thread.join();
-  for (const auto& fault : faults) {
-    if (fault) std::rethrow_exception(fault);
+  bool failed = false;
+  for (const pid_t child : children) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    failed = failed || !WIFEXITED(status) || WEXITSTATUS(status) != 0;
   }
+  if (std::filesystem::exists(folder / "fault")) throw Error(read_file(folder / "fault"));
+  EXPECT_FALSE(failed) << "a rank crashed or found a difference";
 }
 
 Experiment small_experiment() {
@@ -89,6 +98,23 @@ Trained train(const Experiment& experiment, const Ranks& ranks, int64_t iteratio
   return trained;
 }
 
+// What each rank ends with.
+std::vector<Trained> train_on_ranks(int64_t count, const Experiment& experiment, int64_t iterations, int64_t parts = 1,
+                                    torch::Dtype type = torch::kFloat) {
+  const TemporaryFolder folder;
+  const auto file = [&folder](int64_t rank) { return folder / (std::to_string(rank) + ".safetensors"); };
+  on_ranks(count, [&](const Ranks& group) {
+    const Trained trained = train(experiment, group, iterations, parts, type);
+    write_safetensors(file(group.rank()), trained.state, {{"metrics", nlohmann::json(trained.metrics).dump()}});
+  });
+  std::vector<Trained> ranks;
+  for (int64_t rank = 0; rank < count; ++rank) {
+    WeightsFile saved = read_safetensors(file(rank));
+    ranks.push_back({std::move(saved.tensors), nlohmann::json::parse(saved.metadata.at("metrics")).get<Metrics>()});
+  }
+  return ranks;
+}
+
 bool equal(const StateDict& one, const StateDict& two) {
   for (const auto& [key, tensor] : one) {
     if (!torch::equal(tensor, two.at(key))) return false;
@@ -114,8 +140,7 @@ TEST(DataParallel, RanksGiveTheGradientOfTheWholeBatchAndStayBitEqual) {
   const Trained exact = train(experiment, {}, 1, 1, torch::kFloat64);
   for (const int64_t count : {2, 4}) {
     for (const auto type : {torch::kFloat64, torch::kFloat}) {
-      std::vector<Trained> ranks(static_cast<size_t>(count));
-      on_ranks(count, [&](const Ranks& group) { ranks[static_cast<size_t>(group.rank())] = train(experiment, group, 1, 1, type); });
+      const auto ranks = train_on_ranks(count, experiment, 1, 1, type);
       // The same shares one after the other on one rank: what is left is the order of the sums between ranks.
       const Trained parts = train(experiment, {}, 1, count, type);
       EXPECT_LT(gradient_difference(parts.state, ranks[0].state), type == torch::kFloat ? 1e-6 : 1e-14) << count;
@@ -131,16 +156,14 @@ TEST(DataParallel, RanksAreBitEqualAfterFiftySteps) {
   at::set_num_threads(1);
   Experiment experiment = small_experiment();
   experiment.system.denoiser.num_res_blocks = {1, 1};
-  std::vector<Trained> ranks(2);
-  on_ranks(2, [&](const Ranks& group) { ranks[static_cast<size_t>(group.rank())] = train(experiment, group, 50); });
+  const auto ranks = train_on_ranks(2, experiment, 50);
   EXPECT_TRUE(equal(ranks[0].state, ranks[1].state));
 }
 
 TEST(DataParallel, RanksAndPartsTogether) {
   at::set_num_threads(1);
   const Experiment experiment = small_experiment();
-  std::vector<Trained> ranks(2);
-  on_ranks(2, [&](const Ranks& group) { ranks[static_cast<size_t>(group.rank())] = train(experiment, group, 1, 2, torch::kFloat64); });
+  const auto ranks = train_on_ranks(2, experiment, 1, 2, torch::kFloat64);
   EXPECT_LT(gradient_difference(train(experiment, {}, 1, 1, torch::kFloat64).state, ranks[0].state), 1e-12);
 }
 
