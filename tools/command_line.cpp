@@ -3,9 +3,11 @@
 #include <iostream>
 #include <sstream>
 #include <stdexcept>
+#include <thread>
 
 #include <fmt/format.h>
 
+#include "core/device.h"
 #include "core/error.h"
 
 namespace lpnsr {
@@ -120,6 +122,11 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
     throw refuse(error.what());
   }
   return true;
+}
+
+int64_t one_picture_a_thread(const CommonOptions& common) {
+  set_threads(1);
+  return common.threads > 0 ? common.threads : static_cast<int64_t>(std::max(1U, std::thread::hardware_concurrency()));
 }
 
 void add_common_options(CommandLine& line, CommonOptions& common, const std::vector<std::string>& names) {

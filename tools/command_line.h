@@ -39,5 +39,7 @@ struct CommonOptions {
   bool json = false;
 };
 void add_common_options(CommandLine& line, CommonOptions& common, const std::vector<std::string>& names);
+// For work of one picture a thread: --threads, or all cores; LibTorch and OpenCV then compute with one.
+int64_t one_picture_a_thread(const CommonOptions& common);
 
 }  // namespace lpnsr

@@ -1,12 +1,10 @@
 // lpnsr data check: what a training run will find.
 #include <iostream>
 #include <optional>
-#include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "tools/command_line.h"
@@ -31,8 +29,7 @@ int run_data(const Arguments& arguments) {
   if (action != "check") throw UsageError(fmt::format("data: there is no action '{}'; did you mean 'check'?", action));
 
   const Experiment experiment = load_experiment(experiment_file, common.set);
-  set_threads(1);  // one picture a thread
-  const int64_t threads = common.threads > 0 ? common.threads : static_cast<int64_t>(std::max(1U, std::thread::hardware_concurrency()));
+  const int64_t threads = one_picture_a_thread(common);
   std::optional<Progress> progress;
   const DataCheck check = check_data(experiment.data, threads, [&progress](int64_t total) {
     if (!progress) progress.emplace("checking", total, 0, "pictures");

@@ -4,12 +4,10 @@
 #include <map>
 #include <optional>
 #include <sstream>
-#include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "core/device.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/image.h"
@@ -124,8 +122,7 @@ int run_degrade(const Arguments& arguments) {
     }
   }
 
-  set_threads(1);  // one picture a thread
-  const int64_t threads = common.threads > 0 ? common.threads : static_cast<int64_t>(std::max(1U, std::thread::hardware_concurrency()));
+  const int64_t threads = one_picture_a_thread(common);
   make_output_folder(output);
   for (const auto& job : jobs) make_output_folder(job.output.parent_path());
   DegradationReport report;
