@@ -40,19 +40,15 @@ Placement place(const std::string& device, int64_t patience) {
   return placement;
 }
 
-void score_by(const std::vector<std::string>& names, TrainingRun& run) {
+std::vector<Score> scores_of(const std::vector<std::string>& names, const std::filesystem::path& weights) {
   MetricOptions options;
-  options.weights = run.weights;
-  const auto metrics = make_metrics(names, options);
-  for (const Metric& metric : metrics) {
+  options.weights = weights;
+  std::vector<Score> scores;
+  for (const Metric& metric : make_metrics(names, options)) {
     if (metric.kind == MetricKind::set) throw UsageError(fmt::format("validation.metrics: {} compares sets of pictures", metric.name));
-    if (!metric.higher_is_better) run.lower_is_better.insert(metric.name);
+    scores.push_back({metric.name, metric.higher_is_better, metric.score});
   }
-  run.score = [metrics](const at::Tensor& restored, const at::Tensor& truth) {
-    Metrics scores;
-    for (const auto& metric : metrics) scores[metric.name] = metric.score(restored, truth);
-    return scores;
-  };
+  return scores;
 }
 
 }  // namespace
@@ -85,7 +81,7 @@ int run_train(const Arguments& arguments) {
       output.empty() ? std::filesystem::path("runs") / std::filesystem::path(experiment_file).stem() : std::filesystem::path(output);
   run.weights = weights_folder(common.weights_dir);
   run.placement = place(common.device, experiment.training.patience);
-  if (!experiment.validation.folders.empty()) score_by(experiment.validation.metrics, run);
+  if (!experiment.validation.folders.empty()) run.scores = scores_of(experiment.validation.metrics, run.weights);
   const int signal = run_training(experiment, run);
   if (run.placement.ranks.first()) write_run_report(run.output);
   return signal == 0 ? 0 : 128 + signal;

@@ -2,24 +2,27 @@
 // The loop that all trainers share: batches, rates, metrics, samples, validation, checkpoints, resume, signals, ranks.
 #include <filesystem>
 #include <functional>
-#include <set>
 #include <string>
+#include <vector>
 
 #include "trainers/experiment.h"
 #include "trainers/method.h"
 
 namespace lpnsr {
 
-// Scores of a restored picture against the true one, both [3,H,W] in [0,1]: the metrics live in eval/, which is not known here.
-using Score = std::function<Metrics(const at::Tensor& restored, const at::Tensor& truth)>;
+// A metric of a restored picture against the true one, both [3,H,W] in [0,1]: the metrics live in eval/, which is not known here.
+struct Score {
+  std::string name;
+  bool higher_is_better = true;
+  std::function<double(const at::Tensor& restored, const at::Tensor& truth)> of;
+};
 
 struct TrainingRun {
   std::filesystem::path output;   // run folder
   std::filesystem::path weights;  // weights folder, for the frozen networks and LPIPS
   std::string resume;             // "": a new run; "auto": from the newest checkpoint if there is one; else a checkpoint's path
   Placement placement = {};
-  Score score = {};
-  std::set<std::string> lower_is_better = {};  // of the scores
+  std::vector<Score> scores = {};  // for validation
 };
 
 // Returns 0 when the run is complete, or the number of the signal (SIGINT, SIGTERM) that ended it after a checkpoint was written. The

@@ -1,5 +1,6 @@
 #include "trainers/validation.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "core/error.h"
@@ -12,8 +13,7 @@ Validation::Validation(const Experiment& experiment, const TrainingRun& run)
     : options_(experiment.validation),
       iterations_(experiment.training.iterations),
       placement_(run.placement),
-      score_(run.score),
-      lower_is_better_(run.lower_is_better.contains(options_.best)),
+      scores_(run.scores),
       best_(-std::numeric_limits<double>::infinity()) {
   if (options_.folders.empty()) return;
   DataOptions held_out = experiment.data;
@@ -39,23 +39,24 @@ Metrics Validation::measure(TrainingMethod& method) const {
   Scalars scalars;
   const auto average = method.averaged();
   // A rank without pictures still has to name what the others average.
-  for (const auto& [name, unused] : score_(torch::zeros({3, 64, 64}), torch::zeros({3, 64, 64}))) {
-    scalars.add("val_" + name, torch::zeros({}), torch::zeros({}));
-  }
+  for (const Score& score : scores_) scalars.add("val_" + score.name, torch::zeros({}), torch::zeros({}));
   for (const Batch& picture : pictures_) {
     const Batch there = on_device(picture, placement_.device);
     const at::Tensor restored = method.restored(there).cpu();
-    for (const auto& [name, value] : score_(restored[0], picture.hr[0])) {
-      scalars.add("val_" + name, torch::tensor(value, torch::kFloat64), torch::ones({}));
+    for (const Score& score : scores_) {
+      scalars.add("val_" + score.name, torch::tensor(score.of(restored[0], picture.hr[0]), torch::kFloat64), torch::ones({}));
     }
   }
   return scalars.of_all(placement_.ranks);
 }
 
 bool Validation::improves(const Metrics& metrics) {
+  const auto chooses = std::find_if(scores_.begin(), scores_.end(), [this](const Score& score) { return score.name == options_.best; });
   const auto found = metrics.find("val_" + options_.best);
-  if (found == metrics.end()) throw UsageError("validation.best: '" + options_.best + "' is none of validation.metrics");
-  const double value = lower_is_better_ ? -found->second : found->second;
+  if (chooses == scores_.end() || found == metrics.end()) {
+    throw UsageError("validation.best: '" + options_.best + "' is none of validation.metrics");
+  }
+  const double value = chooses->higher_is_better ? found->second : -found->second;
   if (!(value > best_)) return false;
   best_ = value;
   return true;

@@ -20,9 +20,8 @@ class Validation {
   ValidationOptions options_;
   int64_t iterations_;
   Placement placement_;
-  Score score_;
+  std::vector<Score> scores_;
   std::vector<Batch> pictures_;  // of this rank, one each
-  bool lower_is_better_;
   double best_;
 };
 
