@@ -55,6 +55,11 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Ten
                                                    : winograd_convolution(input, weight, bias);
     }
   }
+  if (stride == 1 && padding == 0 && weight.size(2) == 1 && weight.size(3) == 1 && kernels_fit(x) && x.size(1) == weight.size(1) &&
+      x.is_contiguous(at::MemoryFormat::ChannelsLast)) {
+    // A 1x1 convolution is a matrix product of the pixels.
+    return at::linear(x.permute({0, 2, 3, 1}), weight.flatten(1), bias).permute({0, 3, 1, 2});
+  }
   return at::conv2d(x, weight, bias, stride, padding);
 }
 

@@ -16,7 +16,7 @@ c10::ScalarType parse_precision(std::string_view text);
 void set_threads(int64_t threads);
 
 // Tells glibc to keep freed memory instead of returning each large block to the system: a third of the decoder's time otherwise. Call first
-// in main.
+// in main. LPNSR_ALLOCATOR=system leaves glibc as it is.
 void keep_allocator_memory();
 
 // Runs convolutions and matrix products of its scope in `precision` (autocast); no effect for fp32.

@@ -10,7 +10,7 @@ namespace {
 using kernels::kWinogradProducts;
 using kernels::kWinogradTile;
 
-constexpr int64_t kLeastTiles = 32;              // below, the filters' transformation costs more than is won
+constexpr int64_t kLeastTiles = 16;              // below, the filters' transformation costs more than is won
 constexpr int64_t kTransformedValues = 1 << 20;  // of the input at a time and thread: 4 MiB, which the caches hold
 
 int64_t tiles_of(int64_t height, int64_t width) {
@@ -19,53 +19,114 @@ int64_t tiles_of(int64_t height, int64_t width) {
 
 int64_t divided_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-at::Tensor transformed_filters(const kernels::Kernels& k, const kernels::Filters& filters) {
-  const int64_t blocks = divided_up(filters.out, k.filters);
-  auto u = at::empty({blocks, kWinogradProducts, filters.in, k.filters}, at::kFloat);
-  auto* to = u.data_ptr<float>();
-  at::parallel_for(0, blocks, 1, [&](int64_t first, int64_t last) { k.transform_filters(filters, first, last, to); });
-  return u;
+// One convolution: what it reads and writes.
+struct Job {
+  kernels::Map map;
+  kernels::Prologue prologue;
+  bool twice;
+  kernels::Filters filters;
+  const float* bias;
+  kernels::Map residual, result;
+
+  int64_t tiles() const { return result.batch * tiles_of(result.height, result.width); }
+  int64_t blocks() const { return divided_up(filters.out, kernels::kernels()->filters); }
+  int64_t block_size() const { return kWinogradProducts * (filters.in * kernels::kernels()->filters + kernels::kPlanePadding); }
+};
+
+// Tiles first..last-1 of one block of filters, a chunk at a time: its products stay in the second cache.
+class Multiplier {
+ public:
+  Multiplier(const Job& job, const float* v, int64_t stride, int64_t origin)
+      : job_(job),
+        v_(v),
+        stride_(stride),
+        origin_(origin),
+        scratch_(at::empty({kWinogradProducts, chunk(), kernels::kernels()->filters}, at::kFloat)) {}
+  static int64_t chunk() { return 2 * kernels::kernels()->rows_at_once; }
+  void operator()(const float* u, int64_t block, int64_t first, int64_t last) const {
+    for (int64_t from = first; from < last; from += chunk()) {
+      kernels::kernels()->multiply(v_, stride_, origin_, job_.filters.in, u, block, from, std::min(last, from + chunk()), job_.bias,
+                                   job_.residual, scratch_.data_ptr<float>(), job_.result);
+    }
+  }
+
+ private:
+  const Job& job_;
+  const float* v_;
+  int64_t stride_, origin_;
+  at::Tensor scratch_;
+};
+
+void transform_input(const Job& job, int64_t first, int64_t last, int64_t stride, float* v) {
+  at::parallel_for(first, last, Multiplier::chunk() / 4, [&](int64_t from, int64_t to) {
+    kernels::kernels()->transform_input(job.map, job.prologue, job.twice, from, to, first, stride, v);
+  });
 }
 
-void convolve(const kernels::Map& map, const kernels::Prologue& prologue, bool twice, const kernels::Filters& filters, const float* bias,
-              const kernels::Map& residual, const kernels::Map& result) {
+// Few tiles and many filters: the whole input is transformed, then block after block of the filters, each used for all tiles while it is in
+// the cache.
+void filters_in_turn(const Job& job) {
   const auto& k = *kernels::kernels();
-  const auto u = transformed_filters(k, filters);
-  const float* u_data = u.const_data_ptr<float>();
-  const int64_t tiles = result.batch * tiles_of(result.height, result.width), blocks = divided_up(filters.out, k.filters);
-  const int64_t chunk = 2 * k.rows_at_once;  // tiles of a task: their products stay in the second cache
-  const int64_t threads = at::get_num_threads();
-  const int64_t wanted = threads * kTransformedValues / (kWinogradProducts * filters.in);
-  const int64_t group = std::min(tiles, std::max<int64_t>(1, wanted / (threads * chunk)) * threads * chunk);
-  auto v = at::empty({kWinogradProducts, group, filters.in}, at::kFloat);
-  float* v_data = v.data_ptr<float>();
-  const int64_t stride = group * filters.in;
+  const int64_t tiles = job.tiles(), stride = tiles * job.filters.in + kernels::kPlanePadding, parts = at::get_num_threads();
+  auto v = at::empty({kWinogradProducts, stride}, at::kFloat);
+  transform_input(job, 0, tiles, stride, v.data_ptr<float>());
+  at::parallel_for(0, job.blocks() * parts, 1, [&](int64_t first, int64_t last) {
+    auto u = at::empty({job.block_size()}, at::kFloat);
+    const Multiplier multiply(job, v.const_data_ptr<float>(), stride, 0);
+    int64_t transformed = -1;
+    for (int64_t task = first; task < last; ++task) {
+      const int64_t block = task / parts, part = task % parts;
+      if (block != transformed) k.transform_filters(job.filters, block, block + 1, u.data_ptr<float>());
+      transformed = block;
+      multiply(u.const_data_ptr<float>(), block, tiles * part / parts, tiles * (part + 1) / parts);
+    }
+  });
+}
+
+// Many tiles: all filters are transformed once, then group after group of tiles, as many as the caches hold.
+void tiles_in_turn(const Job& job) {
+  const auto& k = *kernels::kernels();
+  const int64_t tiles = job.tiles(), blocks = job.blocks(), in = job.filters.in, threads = at::get_num_threads();
+  auto u = at::empty({blocks, job.block_size()}, at::kFloat);
+  at::parallel_for(0, blocks, 1, [&](int64_t first, int64_t last) {
+    k.transform_filters(job.filters, first, last, u.data_ptr<float>() + first * job.block_size());
+  });
+  const int64_t step = threads * Multiplier::chunk();
+  const int64_t group = std::min(tiles, std::max<int64_t>(1, threads * kTransformedValues / (kWinogradProducts * in * step)) * step);
+  const int64_t stride = group * in + kernels::kPlanePadding;
+  auto v = at::empty({kWinogradProducts, stride}, at::kFloat);
   for (int64_t origin = 0; origin < tiles; origin += group) {
     const int64_t end = std::min(tiles, origin + group);
-    at::parallel_for(origin, end, chunk / 4,
-                     [&](int64_t first, int64_t last) { k.transform_input(map, prologue, twice, first, last, origin, stride, v_data); });
-    const int64_t tasks = divided_up(end - origin, chunk) * blocks;
-    at::parallel_for(0, tasks, 1, [&](int64_t first, int64_t last) {
-      auto scratch = at::empty({kWinogradProducts, chunk, k.filters}, at::kFloat);
+    transform_input(job, origin, end, stride, v.data_ptr<float>());
+    at::parallel_for(0, divided_up(end - origin, Multiplier::chunk()) * blocks, 1, [&](int64_t first, int64_t last) {
+      const Multiplier multiply(job, v.const_data_ptr<float>(), stride, origin);
       for (int64_t task = first; task < last; ++task) {
-        const int64_t from = origin + task / blocks * chunk;
-        k.multiply(v_data, stride, origin, filters.in, u_data, task % blocks, from, std::min(end, from + chunk), bias, residual,
-                   scratch.data_ptr<float>(), result);
+        const int64_t block = task % blocks, from = origin + task / blocks * Multiplier::chunk();
+        multiply(u.const_data_ptr<float>() + block * job.block_size(), block, from, std::min(end, from + Multiplier::chunk()));
       }
     });
   }
 }
 
-kernels::Filters filters_of(const at::Tensor& weight) {  // contiguous float32
-  return {.first = weight.const_data_ptr<float>(),
+void run(const Job& job) { job.tiles() <= job.filters.out ? filters_in_turn(job) : tiles_in_turn(job); }
+
+kernels::Filters filters_of(const at::Tensor& weight) {  // what even_taps made
+  return {.taps = weight.const_data_ptr(),
+          .bfloat16 = weight.scalar_type() == at::kBFloat16,
+          .first = 0,
           .in = weight.size(1),
           .out = weight.size(0),
           .out_stride = weight.stride(0),
           .in_stride = weight.stride(1),
-          .tap_stride = 1};
+          .tap_stride = weight.stride(3)};
 }
 
-at::Tensor float_taps(const at::Tensor& weight) { return weight.detach().to(at::kFloat).contiguous(); }
+// With the nine taps at equal distances: any usual layout stays as it is.
+at::Tensor even_taps(const at::Tensor& weight) {
+  const auto type = weight.scalar_type();
+  const auto taps = type == at::kFloat || type == at::kBFloat16 ? weight.detach() : weight.detach().to(at::kFloat);
+  return taps.stride(2) == 3 * taps.stride(3) ? taps : taps.contiguous();
+}
 
 }  // namespace
 
@@ -76,7 +137,7 @@ bool winograd_fits(const at::Tensor& x, const at::Tensor& weight, bool twice) {
 }
 
 at::Tensor winograd_convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const WinogradOptions& options) {
-  const auto map = channels_last(x), taps = float_taps(weight);
+  const auto map = channels_last(x), taps = even_taps(weight);
   const int64_t factor = options.twice ? 2 : 1;
   auto result = at::empty({x.size(0), weight.size(0), factor * x.size(2), factor * x.size(3)},
                           x.options().memory_format(at::MemoryFormat::ChannelsLast).requires_grad(false));
@@ -86,23 +147,22 @@ at::Tensor winograd_convolution(const at::Tensor& x, const at::Tensor& weight, c
   if (options.before) {
     prologue = {options.before->scale.const_data_ptr<float>(), options.before->shift.const_data_ptr<float>(), true};
   }
-  convolve(map_of(map), prologue, options.twice, filters_of(taps), added.defined() ? added.const_data_ptr<float>() : nullptr,
-           residual.defined() ? map_of(residual) : kernels::Map{}, map_of(result));
+  run({map_of(map), prologue, options.twice, filters_of(taps), added.defined() ? added.const_data_ptr<float>() : nullptr,
+       residual.defined() ? map_of(residual) : kernels::Map{}, map_of(result)});
   return result;
 }
 
 at::Tensor winograd_input_gradient(const at::Tensor& gradient, const at::Tensor& weight) {
-  const auto map = channels_last(gradient), taps = float_taps(weight);
+  const auto map = channels_last(gradient), taps = even_taps(weight);
   auto result = at::empty({gradient.size(0), weight.size(1), gradient.size(2), gradient.size(3)},
                           gradient.options().memory_format(at::MemoryFormat::ChannelsLast));
   // A convolution with the filters turned by 180 degrees and their two sides exchanged.
-  const kernels::Filters turned{.first = taps.const_data_ptr<float>() + 8,
-                                .in = taps.size(0),
-                                .out = taps.size(1),
-                                .out_stride = taps.stride(1),
-                                .in_stride = taps.stride(0),
-                                .tap_stride = -1};
-  convolve(map_of(map), {}, false, turned, nullptr, {}, map_of(result));
+  auto turned = filters_of(taps);
+  std::swap(turned.in, turned.out);
+  std::swap(turned.in_stride, turned.out_stride);
+  turned.first = 8 * turned.tap_stride;
+  turned.tap_stride = -turned.tap_stride;
+  run({map_of(map), {}, false, turned, nullptr, {}, map_of(result)});
   return result;
 }
 

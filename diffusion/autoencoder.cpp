@@ -70,7 +70,7 @@ at::Tensor AutoencoderImpl::encode(const at::Tensor& image) {
     throw UsageError(fmt::format("an image of {}x{} is too small for the autoencoder: both sides must be at least {}", image.size(2),
                                  image.size(3), options_.scale()));
   }
-  return quant_conv_(encoder_->forward(image));
+  return quant_conv_(encoder_->forward(image.to(quant_conv_->weight.scalar_type()))).to(image.scalar_type());
 }
 
 // |z - e|^2 without the term that is the same for all codes: |e|^2 - 2 z e.
@@ -99,7 +99,8 @@ Quantised AutoencoderImpl::quantise(const at::Tensor& latent) {
 
 at::Tensor AutoencoderImpl::decode_not_quantised(const at::Tensor& latent) {
   check_map(latent, options_.embed_dim, "latent");
-  return decoder_->forward(post_quant_lora_ ? post_quant_lora_->forward(latent) : post_quant_conv_(latent));
+  const auto input = latent.to(quant_conv_->weight.scalar_type());
+  return decoder_->forward(post_quant_lora_ ? post_quant_lora_->forward(input) : post_quant_conv_(input)).to(latent.scalar_type());
 }
 
 at::Tensor AutoencoderImpl::decode_indices(const at::Tensor& indices) {

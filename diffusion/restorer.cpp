@@ -92,14 +92,19 @@ Restorer::Restorer(SystemOptions system, RestoreOptions options, SwinUNet denois
   if (!predictor_.is_empty()) check(options_, predictor_->options(), "noise predictor");
 }
 
-Restorer Restorer::load(const SystemOptions& system, const RestoreOptions& options, const std::filesystem::path& weights) {
+Restorer Restorer::load(const SystemOptions& system, const RestoreOptions& options, const std::filesystem::path& weights,
+                        c10::ScalarType precision) {
   const bool predicts = needs_predictor(system.sampling, make_schedule(system.schedule).steps());
   // Impossible options are told before seconds are spent on reading weights.
   check(options, system.denoiser, "denoiser");
   if (predicts) check(options, system.noise_predictor, "noise predictor");
-  return Restorer(system, options, load_denoiser(system, weights),
-                  predicts ? load_noise_predictor(system, weights) : NoisePredictor(nullptr), load_autoencoder(system, weights),
-                  load_pre_upsampler(system, weights));
+  const auto in_precision = [precision](auto network) {
+    freeze(*network, precision);
+    return network;
+  };
+  return Restorer(system, options, in_precision(load_denoiser(system, weights)),
+                  predicts ? in_precision(load_noise_predictor(system, weights)) : NoisePredictor(nullptr),
+                  in_precision(load_autoencoder(system, weights)), load_pre_upsampler(system, weights, precision));
 }
 
 void Restorer::to(c10::Device device) {

@@ -26,14 +26,17 @@ struct RestoreOptions {
 // [N,3,h,w] in [0,1] -> [N,3,4h,4w] in [0,1], not clamped.
 using PreUpsampler = std::function<at::Tensor(const at::Tensor& image)>;
 PreUpsampler bicubic_pre_upsampler(int64_t scale);
-PreUpsampler load_pre_upsampler(const SystemOptions& options, const std::filesystem::path& weights);
+PreUpsampler load_pre_upsampler(const SystemOptions& options, const std::filesystem::path& weights,
+                                c10::ScalarType precision = c10::kFloat);
 
 class Restorer {
  public:
   Restorer(SystemOptions system, RestoreOptions options, SwinUNet denoiser, NoisePredictor predictor, Autoencoder autoencoder,
            PreUpsampler pre_upsampler);
-  // Loads what `system` names; the predictor only where the noise comes from it.
-  static Restorer load(const SystemOptions& system, const RestoreOptions& options, const std::filesystem::path& weights);
+  // Loads what `system` names; the predictor only where the noise comes from it. The networks compute in `precision`, everything between
+  // them in float32.
+  static Restorer load(const SystemOptions& system, const RestoreOptions& options, const std::filesystem::path& weights,
+                       c10::ScalarType precision = c10::kFloat);
 
   using Observe = std::function<void(const ChainState&)>;
   // lr [3,h,w] in [0,1], any size from 1x1; reference [3,4h,4w] for noise = optimal. Result [3,4h,4w] in [0,1] (float64 where patches were

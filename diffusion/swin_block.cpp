@@ -44,7 +44,7 @@ WindowAttentionImpl::WindowAttentionImpl(int64_t channels, int64_t window, int64
 // Module::to gives every buffer the floating-point type that was asked for, which integers do not survive.
 void WindowAttentionImpl::keep_index_integral() {
   index_.set_data(relative_position_index(window_).to(table_.device()));
-  cache_ = {};
+  bias_.forget();
 }
 
 void WindowAttentionImpl::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
@@ -62,57 +62,43 @@ void WindowAttentionImpl::to(torch::Device device, bool non_blocking) {
   keep_index_integral();
 }
 
-WindowAttentionImpl::Bias WindowAttentionImpl::make_bias(const at::Tensor& mask, c10::ScalarType type) const {
-  const int64_t tokens = window_ * window_;
-  const auto plain = table_.index_select(0, index_.flatten()).t().reshape({1, heads_, tokens, tokens}).to(type);
-  return {plain, mask.defined() ? plain + mask.to(type) : at::Tensor()};
-}
-
-WindowAttentionImpl::Bias WindowAttentionImpl::bias(const at::Tensor& mask, c10::ScalarType type) {
-  if ((torch::GradMode::is_enabled() && table_.requires_grad()) || table_.is_inference()) return make_bias(mask, type);
-  const auto version = static_cast<int64_t>(table_._version());
-  if (cache_.data != table_.const_data_ptr() || cache_.version != version || cache_.type != type) {
-    const c10::InferenceMode usable_in_every_mode(false);
-    const torch::NoGradGuard no_gradients;
-    cache_ = {table_.const_data_ptr(), version, type, make_bias(mask, type)};
-  }
-  return cache_.bias;
-}
-
-// windows [n, w*w, C], of which the last `masked_windows` see the mask.
-at::Tensor WindowAttentionImpl::attend(const at::Tensor& windows, int64_t masked_windows, const at::Tensor& mask) {
-  const int64_t count = windows.size(0), tokens = windows.size(1), channels = windows.size(2);
-  const auto qkv = qkv_(windows).view({count, tokens, 3, heads_, channels / heads_}).permute({2, 0, 3, 1, 4});
+// qkv [N,H,W,3C] -> [N,H,W,C], by LibTorch's operators.
+at::Tensor WindowAttentionImpl::attend(const at::Tensor& qkv, int64_t shift, const at::Tensor& mask) {
+  const int64_t batch = qkv.size(0), height = qkv.size(1), width = qkv.size(2), channels = qkv.size(3) / 3, w = window_;
+  const int64_t rows = height / w, columns = width / w, count = rows * batch * columns, tokens = w * w;
+  const auto map = shift > 0 ? at::roll(qkv, {-shift, -shift}, {1, 2}) : qkv;
+  // Rows of windows come first, so that the windows with the mask lie together at the end.
+  const auto windows = map.reshape({batch, rows, w, columns, w, 3, heads_, channels / heads_})
+                           .permute({5, 1, 0, 3, 6, 2, 4, 7})
+                           .reshape({3, count, heads_, tokens, channels / heads_});
+  const auto bias = bias_.of(table_, index_, {at::Tensor(), at::Tensor(), mask, mask}, qkv.scalar_type());
   const auto some = [&](int64_t start, int64_t length, const at::Tensor& added) {
-    const auto part = qkv.narrow(1, start, length);
-    return at::scaled_dot_product_attention(part[0], part[1], part[2], added).transpose(1, 2);
+    const auto part = windows.narrow(1, start, length);
+    return at::scaled_dot_product_attention(part[0], part[1], part[2], added.unsqueeze(0)).transpose(1, 2);
   };
-  const auto [plain, masked] = bias(mask, qkv.scalar_type());
-  const int64_t free_windows = count - masked_windows;
+  const int64_t masked_windows = shift > 0 ? batch * columns : 0, free_windows = count - masked_windows;
   at::Tensor result;
   if (masked_windows == 0) {
-    result = some(0, count, plain);
+    result = some(0, count, bias[0]);
   } else if (free_windows == 0) {
-    result = some(0, count, masked);
+    result = some(0, count, bias[2]);
   } else {
-    result = at::cat({some(0, free_windows, plain), some(free_windows, masked_windows, masked)});
+    result = at::cat({some(0, free_windows, bias[0]), some(free_windows, masked_windows, bias[2])});
   }
-  return proj_(result.reshape({count, tokens, channels}));
+  result = result.reshape({rows, batch, columns, w, w, channels}).permute({1, 0, 3, 2, 4, 5}).reshape({batch, height, width, channels});
+  return shift > 0 ? at::roll(result, {shift, shift}, {1, 2}) : result;
 }
 
 at::Tensor WindowAttentionImpl::forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask) {
-  const int64_t batch = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3), w = window_;
-  const int64_t rows = height / w, columns = width / w;
-  auto map = x.permute({0, 2, 3, 1});
-  if (shift > 0) map = at::roll(map, {-shift, -shift}, {1, 2});
-  // Rows of windows come first, so that the windows with the mask lie together at the end.
-  const auto windows =
-      map.reshape({batch, rows, w, columns, w, channels}).permute({1, 0, 3, 2, 4, 5}).reshape({rows * batch * columns, w * w, channels});
-  auto result = attend(windows, shift > 0 ? batch * columns : 0, mask);
+  const auto qkv = qkv_(x.permute({0, 2, 3, 1}));
+  const bool gradient = torch::GradMode::is_enabled() && (qkv.requires_grad() || table_.requires_grad());
+  const Windows windows{.window = window_, .shift = shift, .heads = heads_};
+  auto result =
+      proj_(!gradient && window_attention_fits(qkv, windows)
+                ? window_attention(qkv, windows, bias_.of(table_, index_, {at::Tensor(), at::Tensor(), mask, mask}, torch::kFloat32))
+                : attend(qkv, shift, mask));
   if (dropout_ > 0.0) result = torch::dropout(result, dropout_, is_training());
-  map = result.view({rows, batch, columns, w, w, channels}).permute({1, 0, 3, 2, 4, 5}).reshape({batch, height, width, channels});
-  if (shift > 0) map = at::roll(map, {shift, shift}, {1, 2});
-  return map.permute({0, 3, 1, 2});
+  return result.permute({0, 3, 1, 2});
 }
 
 SwinBlockImpl::SwinBlockImpl(const SwinLayerOptions& o, bool shifted) : dropout_(o.dropout) {

@@ -9,6 +9,7 @@
 #include <torch/nn/pimpl.h>
 
 #include "diffusion/unet_blocks.h"
+#include "diffusion/window_bias.h"
 
 namespace lpnsr {
 
@@ -36,25 +37,14 @@ class WindowAttentionImpl : public torch::nn::Module {
   void to(torch::Device device, bool non_blocking = false) override;
 
  private:
-  struct Bias {
-    at::Tensor plain, masked;  // [1, heads, w*w, w*w]
-  };
-  Bias make_bias(const at::Tensor& mask, c10::ScalarType type) const;
-  // From the cache while the table cannot have changed and no gradient flows into it.
-  Bias bias(const at::Tensor& mask, c10::ScalarType type);
-  at::Tensor attend(const at::Tensor& windows, int64_t masked_windows, const at::Tensor& mask);
+  at::Tensor attend(const at::Tensor& qkv, int64_t shift, const at::Tensor& mask);
   void keep_index_integral();
 
   int64_t window_, heads_;
   double dropout_;
   at::Tensor table_, index_;
   torch::nn::Linear qkv_{nullptr}, proj_{nullptr};
-  struct {
-    const void* data = nullptr;
-    int64_t version = 0;
-    c10::ScalarType type = c10::ScalarType::Undefined;
-    Bias bias;
-  } cache_;
+  RelativeBias bias_;
 };
 TORCH_MODULE(WindowAttention);
 

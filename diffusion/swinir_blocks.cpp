@@ -42,27 +42,44 @@ at::Tensor shifted_window_mask(int64_t height, int64_t width, int64_t window) {
   return (tokens.unsqueeze(1) != tokens.unsqueeze(2)).to(torch::kFloat32) * -100.0;
 }
 
-WindowAttentionImpl::WindowAttentionImpl(const BlockOptions& options) : heads_(options.heads) {
+WindowAttentionImpl::WindowAttentionImpl(const BlockOptions& options) : window_(options.window), heads_(options.heads) {
   const int64_t offsets = 2 * options.window - 1;
   relative_position_bias_table_ = register_parameter("relative_position_bias_table", torch::zeros({offsets * offsets, options.heads}));
   relative_position_index_ = register_buffer("relative_position_index", pair_offsets(options.window));
   qkv_ = register_module("qkv", torch::nn::Linear(options.dim, 3 * options.dim));
   proj_ = register_module("proj", torch::nn::Linear(options.dim, options.dim));
+  // A map of 2 x 2 windows has one of each kind.
+  const auto masks = shifted_window_mask(2 * options.window, 2 * options.window, options.window);
+  for (int64_t i = 1; i < 4; ++i) shifted_masks_[static_cast<size_t>(i)] = masks[i];
 }
 
-at::Tensor WindowAttentionImpl::forward(const at::Tensor& tokens, const at::Tensor& mask) {
-  const int64_t windows = tokens.size(0), area = tokens.size(1), dim = tokens.size(2);
-  const auto qkv = qkv_(tokens).view({windows, area, 3, heads_, dim / heads_}).permute({2, 0, 3, 1, 4});
+// qkv [N,H,W,3C] -> [N,H,W,C], by LibTorch's operators. Plain matrix products: on windows this small no slower on a CPU than
+// scaled_dot_product_attention and closer in the last digits, and the mask need not be repeated for each picture.
+at::Tensor WindowAttentionImpl::attend(const at::Tensor& qkv, int64_t shift, const at::Tensor& mask) const {
+  const int64_t dim = qkv.size(3) / 3, area = window_ * window_;
+  const auto tokens = to_windows(shift > 0 ? torch::roll(qkv, {-shift, -shift}, {1, 2}) : qkv, window_);
+  const int64_t windows = tokens.size(0);
+  const auto parts = tokens.view({windows, area, 3, heads_, dim / heads_}).permute({2, 0, 3, 1, 4});
   const auto bias = relative_position_bias_table_.index_select(0, relative_position_index_.flatten()).view({area, area, heads_});
-  // Plain matrix products: on windows this small no slower on a CPU than scaled_dot_product_attention and closer in the last digits, and
-  // the mask need not be repeated for each picture.
-  auto scores = torch::matmul(qkv[0] * (1.0 / std::sqrt(static_cast<double>(dim / heads_))), qkv[1].transpose(-2, -1));
+  auto scores = torch::matmul(parts[0] * (1.0 / std::sqrt(static_cast<double>(dim / heads_))), parts[1].transpose(-2, -1));
   scores += bias.permute({2, 0, 1}).to(scores.scalar_type());
-  if (mask.defined()) {
+  if (shift > 0) {
     scores.view({windows / mask.size(0), mask.size(0), heads_, area, area}) += mask.unsqueeze(1).to(scores.scalar_type());
   }
-  const auto mixed = torch::matmul(scores.softmax(-1), qkv[2]);
-  return proj_(mixed.transpose(1, 2).reshape({windows, area, dim}));
+  const auto mixed = torch::matmul(scores.softmax(-1), parts[2]);
+  const auto back =
+      from_windows(mixed.transpose(1, 2).reshape({windows, area, dim}), window_, {qkv.size(0), qkv.size(1), qkv.size(2), dim});
+  return shift > 0 ? torch::roll(back, {shift, shift}, {1, 2}) : back;
+}
+
+at::Tensor WindowAttentionImpl::forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask) {
+  const auto qkv = qkv_(x);
+  const bool gradient = torch::GradMode::is_enabled() && (qkv.requires_grad() || relative_position_bias_table_.requires_grad());
+  const Windows windows{.window = window_, .shift = shift, .heads = heads_};
+  if (gradient || !window_attention_fits(qkv, windows)) return proj_(attend(qkv, shift, mask));
+  const auto bias =
+      bias_.of(relative_position_bias_table_, relative_position_index_, shift > 0 ? shifted_masks_ : WindowMasks{}, torch::kFloat32);
+  return proj_(window_attention(qkv, windows, bias));
 }
 
 MlpImpl::MlpImpl(int64_t dim, int64_t hidden)
@@ -71,9 +88,9 @@ MlpImpl::MlpImpl(int64_t dim, int64_t hidden)
 at::Tensor MlpImpl::forward(const at::Tensor& x) { return fc2_(torch::gelu(fc1_(x))); }
 
 SwinBlockImpl::SwinBlockImpl(const BlockOptions& options, bool shifted)
-    : window_(options.window), shift_(shifted && options.trained_side > options.window ? options.window / 2 : 0) {
+    : shift_(shifted && options.trained_side > options.window ? options.window / 2 : 0) {
   // Stored by the published weights; the mask of the actual size is passed to forward.
-  if (shift_ > 0) register_buffer("attn_mask", shifted_window_mask(options.trained_side, options.trained_side, window_));
+  if (shift_ > 0) register_buffer("attn_mask", shifted_window_mask(options.trained_side, options.trained_side, options.window));
   norm1_ = register_module("norm1", torch::nn::LayerNorm(torch::nn::LayerNormOptions({options.dim})));
   attn_ = register_module("attn", WindowAttention(options));
   norm2_ = register_module("norm2", torch::nn::LayerNorm(torch::nn::LayerNormOptions({options.dim})));
@@ -81,12 +98,7 @@ SwinBlockImpl::SwinBlockImpl(const BlockOptions& options, bool shifted)
 }
 
 at::Tensor SwinBlockImpl::forward(const at::Tensor& x, const at::Tensor& mask) {
-  auto normed = norm1_(x);
-  if (shift_ > 0) normed = torch::roll(normed, {-shift_, -shift_}, {1, 2});
-  const auto attended = attn_(to_windows(normed, window_), shift_ > 0 ? mask : at::Tensor());
-  auto back = from_windows(attended, window_, x.sizes());
-  if (shift_ > 0) back = torch::roll(back, {shift_, shift_}, {1, 2});
-  const auto y = x + back;
+  const auto y = x + attn_(norm1_(x), shift_, mask);
   return y + mlp_(norm2_(y));
 }
 

@@ -12,6 +12,8 @@
 #include <torch/nn/modules/normalization.h>
 #include <torch/nn/pimpl.h>
 
+#include "diffusion/window_bias.h"
+
 namespace lpnsr::swinir {
 
 struct BlockOptions {
@@ -26,11 +28,15 @@ at::Tensor shifted_window_mask(int64_t height, int64_t width, int64_t window);
 class WindowAttentionImpl : public torch::nn::Module {
  public:
   explicit WindowAttentionImpl(const BlockOptions& options);
-  // tokens [N * windows, window^2, C]; mask [windows, window^2, window^2] or undefined.
-  at::Tensor forward(const at::Tensor& tokens, const at::Tensor& mask);
+  // x [N,H,W,C] -> [N,H,W,C]; mask [windows, window^2, window^2] of H x W, looked at where shift > 0.
+  at::Tensor forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask);
 
  private:
-  int64_t heads_;
+  at::Tensor attend(const at::Tensor& qkv, int64_t shift, const at::Tensor& mask) const;
+
+  int64_t window_, heads_;
+  RelativeBias bias_;
+  WindowMasks shifted_masks_;  // where the windows are shifted
   at::Tensor relative_position_bias_table_, relative_position_index_;
   torch::nn::Linear qkv_{nullptr}, proj_{nullptr};
 };
@@ -53,7 +59,7 @@ class SwinBlockImpl : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& mask);
 
  private:
-  int64_t window_, shift_;
+  int64_t shift_;
   torch::nn::LayerNorm norm1_{nullptr}, norm2_{nullptr};
   WindowAttention attn_{nullptr};
   Mlp mlp_{nullptr};

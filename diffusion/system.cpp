@@ -1,11 +1,13 @@
 #include "diffusion/system.h"
 
 #include <cstdlib>
+#include <malloc.h>
 
 #include <fmt/format.h>
 
 #include "core/checkpoint.h"
 #include "core/error.h"
+#include "core/kernels/kernels.h"
 #include "diffusion/published_weights.h"
 
 namespace lpnsr {
@@ -69,13 +71,30 @@ std::filesystem::path find_weights(const std::string& name, const std::filesyste
                   name, purpose, below.string(), source_of(name)));
 }
 
+void freeze(torch::nn::Module& network, c10::ScalarType precision) {
+  network.eval();
+  const torch::NoGradGuard no_gradients;
+  const auto convert = [precision](const std::string& key, at::Tensor& tensor) {
+    tensor.requires_grad_(false);
+    if (!tensor.is_floating_point() || key.ends_with("quantize.embedding.weight")) return;
+    const auto converted = tensor.to(precision);
+    const bool filters = converted.dim() == 4 && converted.device().is_cpu() && kernels::kernels() != nullptr;
+    const auto arranged = filters ? converted.contiguous(at::MemoryFormat::ChannelsLast) : converted;
+    const bool fits = arranged.scalar_type() == tensor.scalar_type() && tensor.is_non_overlapping_and_dense();
+    // In its old place where it can be: weights that moved would leave holes behind.
+    tensor.set_data(fits ? tensor.detach().as_strided(arranged.sizes(), arranged.strides()).copy_(arranged) : arranged);
+  };
+  for (auto& item : network.named_parameters()) convert(item.key(), item.value());
+  for (auto& item : network.named_buffers()) convert(item.key(), item.value());
+  malloc_trim(0);  // what the weights took before
+}
+
 void load_frozen(torch::nn::Module& module, const std::string& name, const std::filesystem::path& folder, const std::string& purpose,
                  StateDict (*rename)(const StateDict&)) {
   const auto path = find_weights(name, folder, purpose);
   const StateDict weights = read_weights(path).tensors;
   load_strictly(module, rename == nullptr ? weights : rename(weights), path.string());
-  module.eval();
-  for (auto& parameter : module.parameters()) parameter.requires_grad_(false);
+  freeze(module);
 }
 
 SwinUNet load_denoiser(const SystemOptions& options, const std::filesystem::path& folder) {

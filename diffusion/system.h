@@ -51,6 +51,10 @@ std::filesystem::path find_weights(const std::string& name, const std::filesyste
 void load_frozen(torch::nn::Module& module, const std::string& name, const std::filesystem::path& folder, const std::string& purpose,
                  StateDict (*rename)(const StateDict&) = nullptr);
 
+// Makes a network ready to be used as it is: eval mode, no gradients, weights and floating-point buffers in `precision` (but for a
+// quantiser's codes: these are compared, not multiplied) and, on the CPU, in the layout that convolutions read.
+void freeze(torch::nn::Module& network, c10::ScalarType precision = c10::kFloat);
+
 // Built, loaded strictly, in eval mode, without gradients.
 SwinUNet load_denoiser(const SystemOptions& options, const std::filesystem::path& folder);
 NoisePredictor load_noise_predictor(const SystemOptions& options, const std::filesystem::path& folder);

@@ -20,13 +20,13 @@
 namespace lpnsr {
 namespace {
 
-struct Part {
+struct NamedBench {
   const char* name;
   const char* summary;
   void (*run)(const BenchOptions&);
 };
 
-constexpr Part parts[] = {
+constexpr NamedBench parts[] = {
     {"degradation", "256x256 targets through the chain of the published configuration", bench_degradation},
 };
 
@@ -52,21 +52,22 @@ std::vector<Timing> time_in_turn(const std::vector<Contender>& contenders, int64
   Progress progress("timing", rounds + 1, 0, "rounds");
   for (int64_t round = -1; round < rounds; ++round) {
     for (size_t i = 0; i < contenders.size(); ++i) {
-      const double cpu_begin = cpu_seconds();
+      const auto cpu_now = [&] { return contenders[i].cpu_seconds ? contenders[i].cpu_seconds() : cpu_seconds(); };
+      const double cpu_begin = cpu_now();
       const auto begin = Clock::now();
       contenders[i].call();
       const std::chrono::duration<double> taken = Clock::now() - begin;
       if (round < 0) continue;
       wall[i].push_back(taken.count() / contenders[i].items);
-      cpu[i].push_back((cpu_seconds() - cpu_begin) / contenders[i].items);
+      cpu[i].push_back((cpu_now() - cpu_begin) / contenders[i].items);
     }
     progress.advance();
   }
   progress.finish();
   std::vector<Timing> timings;
   for (size_t i = 0; i < contenders.size(); ++i) {
-    timings.push_back(
-        {contenders[i].name, quantile(wall[i], 0.5), quantile(wall[i], 0.25), quantile(wall[i], 0.75), quantile(cpu[i], 0.5)});
+    timings.push_back({contenders[i].name, quantile(wall[i], 0.5), quantile(wall[i], 0.25), quantile(wall[i], 0.75), quantile(cpu[i], 0.5),
+                       contenders[i].peak_gib ? contenders[i].peak_gib() : 0.0});
   }
   return timings;
 }
@@ -82,6 +83,7 @@ void print_timings(const std::string& part, const std::string& unit, const std::
                       {"cpu_s", t.cpu},
                       {"times_as_fast", plain.wall / t.wall},
                       {"times_the_work_a_cpu_second", plain.cpu / t.cpu}});
+      if (t.peak_gib > 0) rows.back()["peak_gib"] = t.peak_gib;
     }
     std::cout << nlohmann::ordered_json{{"part", part}, {"unit", unit}, {"timings", rows}}.dump(2) << "\n";
     return;
@@ -93,12 +95,16 @@ void print_timings(const std::string& part, const std::string& unit, const std::
                              fmt::format("({:.3f}-{:.3f})", 1e3 * t.wall_low, 1e3 * t.wall_high), 1 / t.wall, 1 / t.cpu,
                              plain.wall / t.wall, plain.cpu / t.cpu);
   }
+  for (const auto& t : timings) {
+    if (t.peak_gib > 0) std::cout << fmt::format("{:<44} {:>12.2f} GiB at most\n", t.name, t.peak_gib);
+  }
 }
 
 int run_bench(const Arguments& arguments) {
   namespace po = boost::program_options;
   std::string list;
   for (const auto& part : parts) list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", part.name, part.summary);
+  for (const auto& network : bench_network_names()) list += ", " + network;
   CommandLine line("bench",
                    "Times a part of the program against its plain form, warm, in the same run. Parts: " + list +
                        ", metric:NAME (a metric on one picture; its speed is beside that of --against).",
@@ -107,7 +113,9 @@ int run_bench(const Arguments& arguments) {
   BenchOptions options;
   std::string name;
   line.add()("part", po::value(&name)->required()->value_name("PART"), "what to time")(
-      "rounds", po::value(&options.rounds)->value_name("N")->default_value(options.rounds), "timed calls of each contender");
+      "rounds", po::value(&options.rounds)->value_name("N")->default_value(options.rounds), "timed calls of each contender")(
+      "experiment", po::value(&options.experiment)->value_name("FILE"), "of networks, restore and train_step; else as published")(
+      "serve", po::value(&options.serve)->value_name("fp32|bf16"), "works once for each line on stdin (what the bench starts itself with)");
   line.add()("side", po::value(&options.side)->value_name("N")->default_value(options.side), "pixels a side of a metric's picture")(
       "against", po::value(&options.against)->value_name("COMMAND"),
       "times a metric beside a program that prints a line when ready and one for each line it is sent")(
@@ -121,12 +129,21 @@ int run_bench(const Arguments& arguments) {
   options.json = common.json;
   options.weights_dir = weights_folder(common.weights_dir);
   if (options.side < 1) throw UsageError(fmt::format("--side {}: at least 1 was expected", options.side));
+  const auto networks = bench_network_names();
+  if (std::find(networks.begin(), networks.end(), name) != networks.end()) {
+    if (options.serve.empty()) {
+      bench_network(name, options);
+    } else {
+      serve_network(name, options);
+    }
+    return 0;
+  }
   constexpr std::string_view metric_prefix = "metric:";
   if (name.starts_with(metric_prefix)) {
     bench_metric(name.substr(metric_prefix.size()), options);
     return 0;
   }
-  std::vector<std::string> names;
+  std::vector<std::string> names = networks;
   for (const auto& part : parts) {
     if (name == part.name) {
       part.run(options);

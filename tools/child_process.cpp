@@ -3,6 +3,7 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,8 +13,9 @@ namespace lpnsr {
 
 ChildProcess::ChildProcess(const std::string& command) : command_(command) {
   std::array<int, 2> in{}, out{};
-  if (pipe(in.data()) != 0) throw Error("no pipe to another program could be made");
-  if (pipe(out.data()) != 0) {
+  // Closed in every other child: one that held the writing end of another's input would keep that from ending.
+  if (pipe2(in.data(), O_CLOEXEC) != 0) throw Error("no pipe to another program could be made");
+  if (pipe2(out.data(), O_CLOEXEC) != 0) {
     close(in[0]);
     close(in[1]);
     throw Error("no pipe to another program could be made");
@@ -24,7 +26,6 @@ ChildProcess::ChildProcess(const std::string& command) : command_(command) {
   if (child_ == 0) {
     dup2(in[0], STDIN_FILENO);
     dup2(out[1], STDOUT_FILENO);
-    for (const int end : {in[0], in[1], out[0], out[1]}) close(end);
     execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));
     _exit(127);
   }

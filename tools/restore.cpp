@@ -180,9 +180,9 @@ int run_restore(const Arguments& arguments) {
   for (const auto& job : jobs) check_writable(job.output, 1, 1);
   const fs::path weights = weights_folder(common.weights_dir);
   if (upsample_only) {
-    work.upsampler = load_pre_upsampler(experiment.system, weights);
+    work.upsampler = load_pre_upsampler(experiment.system, weights, precision);
   } else {
-    work.restorer.emplace(Restorer::load(experiment.system, experiment.restore, weights));
+    work.restorer.emplace(Restorer::load(experiment.system, experiment.restore, weights, precision));
     work.restorer->to(work.device);
   }
   for (const auto& folder : {noise_maps, intermediate}) {
@@ -192,7 +192,6 @@ int run_restore(const Arguments& arguments) {
     if (job.output.has_parent_path()) make_output_folder(job.output.parent_path());
   }
 
-  const AutocastScope autocast(work.device, precision);
   std::vector<std::string> failures;
   Progress progress("restoring", static_cast<int64_t>(jobs.size()), 0, "pictures");
   // Pictures are read ahead of the networks, so that decoding a large file costs no waiting.

@@ -7,6 +7,14 @@ namespace {
 
 using V = Lanes::V;
 
+inline float as_float(float x) { return x; }
+inline float as_float(uint16_t x) {
+  const uint32_t bits = static_cast<uint32_t>(x) << 16;
+  float value;
+  __builtin_memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
 // exp(x), relative error below 2e-7 where |x| < 87; smaller x give the smallest such number, larger ones the largest.
 inline V exponential(V x) {
   x = Lanes::max(Lanes::min(x, Lanes::all(87.0F)), Lanes::all(-87.0F));

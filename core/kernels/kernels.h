@@ -19,28 +19,43 @@ struct Prologue {
   bool silu = false;
 };
 
-// The 3x3 taps of [out][in] filters: element (o, i, row, column) at first[o * out_stride + i * in_stride + (3 row + column) * tap_stride].
+// The 3x3 taps of [out][in] filters, float or bfloat16: element (o, i, row, column) at
+// taps[first + o * out_stride + i * in_stride + (3 row + column) * tap_stride].
 struct Filters {
-  const float* first = nullptr;
+  const void* taps = nullptr;
+  bool bfloat16 = false;
+  int64_t first = 0;
   int64_t in = 0, out = 0;
   int64_t out_stride = 0, in_stride = 0, tap_stride = 0;
 };
 
 // Winograd's F(4x4, 3x3): tiles of 4x4 results from 6x6 inputs through 36 products. Tiles are counted over batch, rows, columns.
 constexpr int64_t kWinogradTile = 4, kWinogradProducts = 36;
+// Floats between the 36 planes of what is transformed: planes a power of two apart would share the lines of one set of the cache.
+constexpr int64_t kPlanePadding = 16;
+
+// Softmax(scale q k^T + bias) v within windows of a map [N,H,W,3*heads*depth], q, k and v of a head next to each other's. The windows lie
+// `shift` pixels down and right of the map's corner and wrap around.
+constexpr int64_t kMostWindowTokens = 64, kMostHeadChannels = 64;
+struct WindowAttention {
+  int64_t window = 0, shift = 0, heads = 0;
+  float scale = 1;
+  // [heads][tokens][tokens] of the windows that are: 0 neither in the last column nor row, 1 in the last column, 2 row, 3 both.
+  const float* bias[4] = {};
+};
 
 struct Kernels {
   int64_t lanes;         // of a vector
   int64_t filters;       // in a block of transformed filters, 2 lanes
   int64_t rows_at_once;  // tiles that share a product's registers
-  // u [blocks][36][in][filters], zero beyond `out`; for blocks first..last-1.
+  // Blocks first..last-1: u [last - first][36][in * filters + kPlanePadding], zero beyond `out`.
   void (*transform_filters)(const Filters& filters, int64_t first, int64_t last, float* u);
   // v [36][...][channels]: tile t at v + (t - origin) * channels, products `stride` apart. Outside the map lie zeros. `twice`: the map is
   // taken as if each pixel were repeated 2x2 (its height and width are those before).
   void (*transform_input)(const Map& map, const Prologue& prologue, bool twice, int64_t first, int64_t last, int64_t origin, int64_t stride,
                           float* v);
-  // result tiles first..last-1 of the filters of one block, plus bias and residual (each may be null / empty). scratch: [36][last -
-  // first][filters].
+  // result tiles first..last-1 of the filters of one block, whose transformed filters are u, plus bias and residual (each may be null /
+  // empty). scratch: [36][last - first][filters].
   void (*multiply)(const float* v, int64_t stride, int64_t origin, int64_t in, const float* u, int64_t block, int64_t first, int64_t last,
                    const float* bias, const Map& residual, float* scratch, const Map& result);
   // Sums over pixels first..last-1 of one picture: of x - pivot[c] and of its square, [channels] each.
@@ -54,6 +69,8 @@ struct Kernels {
   // result = dz scale[n][c] + x slope[n][c] + offset[n][c].
   void (*apply_gradient)(const Map& map, const Map& gradient, const Prologue& prologue, const float* slope, const float* offset,
                          int64_t picture, int64_t first, int64_t last, const Map& result);
+  // For pairs of window and head first..last-1; tokens a multiple of `filters`. result [N,H,W,heads*depth].
+  void (*attend)(const Map& qkv, const WindowAttention& options, int64_t first, int64_t last, const Map& result);
 };
 
 // The kernels of this processor, or those that $LPNSR_KERNELS names (avx512, avx2, off); null where it has neither AVX2 with FMA nor

@@ -24,12 +24,6 @@ struct Lanes {
     rounded = _mm512_mask_mov_epi32(rounded, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), _mm512_set1_epi32(0x7fc0));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(rounded));
   }
-  static V strided(const float* p, int64_t stride, int64_t valid) {  // lanes from `valid` on are zero
-    const __m512i index = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                                             _mm512_set1_epi32(static_cast<int>(stride)));
-    const __mmask16 mask = valid >= count ? 0xffff : valid <= 0 ? 0 : static_cast<__mmask16>((1U << valid) - 1);
-    return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), mask, index, p, 4);
-  }
   static V add(V a, V b) { return _mm512_add_ps(a, b); }
   static V sub(V a, V b) { return _mm512_sub_ps(a, b); }
   static V mul(V a, V b) { return _mm512_mul_ps(a, b); }
@@ -39,6 +33,8 @@ struct Lanes {
   static V max(V a, V b) { return _mm512_max_ps(a, b); }
   static V nearest(V a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   static V power_of_two(V integral) { return _mm512_scalef_ps(_mm512_set1_ps(1.0F), integral); }
+  static float largest(V a) { return _mm512_reduce_max_ps(a); }
+  static float total(V a) { return _mm512_reduce_add_ps(a); }
   static void add_to(double* p, V v) {
     _mm512_storeu_pd(p, _mm512_add_pd(_mm512_loadu_pd(p), _mm512_cvtps_pd(_mm512_castps512_ps256(v))));
     _mm512_storeu_pd(p + 8, _mm512_add_pd(_mm512_loadu_pd(p + 8), _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))));

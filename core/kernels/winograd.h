@@ -51,22 +51,39 @@ inline void result_line(const V* m, int s, V* o, int t) {
   o[3 * t] = Lanes::fma(Lanes::all(kB2 * kB), difference_b, Lanes::fma(Lanes::all(kA2 * kA), difference_a, m[5 * s]));
 }
 
-void transform_filters(const Filters& f, int64_t first, int64_t last, float* u) {
+template <class T>
+void transform_filters_of(const Filters& f, int64_t first, int64_t last, float* u) {
+  constexpr int64_t kInputs = 16;  // whose taps are copied at a time: a line of the cache is then read once in any layout
+  const int64_t plane = f.in * kFilters + kPlanePadding;
   for (int64_t block = first; block < last; ++block) {
-    for (int64_t i = 0; i < f.in; ++i) {
-      for (int half = 0; half < 2; ++half) {
-        const int64_t out = block * kFilters + half * Lanes::count;
-        const float* taps = f.first + i * f.in_stride;
-        V g[9], columns[18], all[36];
-        for (int k = 0; k < 9; ++k)
-          g[k] = Lanes::strided(out < f.out ? taps + out * f.out_stride + k * f.tap_stride : taps, f.out_stride, f.out - out);
-        for (int k = 0; k < 3; ++k) filter_line(g + k, 3, columns + k, 3);
-        for (int k = 0; k < kSide; ++k) filter_line(columns + 3 * k, 1, all + kSide * k, 1);
-        float* to = u + (block * kWinogradProducts * f.in + i) * kFilters + half * Lanes::count;
-        for (int k = 0; k < kWinogradProducts; ++k) Lanes::store(to + k * f.in * kFilters, all[k]);
+    for (int half = 0; half < 2; ++half) {
+      const int64_t out = block * kFilters + half * Lanes::count;
+      const int64_t lanes = f.out - out < Lanes::count ? f.out - out : Lanes::count;
+      float taps[kInputs][9][Lanes::count] = {};
+      for (int64_t start = 0; start < f.in; start += kInputs) {
+        const int64_t inputs = f.in - start < kInputs ? f.in - start : kInputs;
+        for (int64_t lane = 0; lane < lanes; ++lane) {
+          for (int64_t k = 0; k < 9; ++k) {
+            const T* from = static_cast<const T*>(f.taps) + f.first + (out + lane) * f.out_stride + start * f.in_stride + k * f.tap_stride;
+            for (int64_t i = 0; i < inputs; ++i) taps[i][k][lane] = as_float(from[i * f.in_stride]);
+          }
+        }
+        for (int64_t i = 0; i < inputs; ++i) {
+          V g[9], columns[18], all[36];
+          for (int k = 0; k < 9; ++k) g[k] = Lanes::load(taps[i][k]);
+          for (int k = 0; k < 3; ++k) filter_line(g + k, 3, columns + k, 3);
+          for (int k = 0; k < kSide; ++k) filter_line(columns + 3 * k, 1, all + kSide * k, 1);
+          float* to = u + (block - first) * kWinogradProducts * plane + (start + i) * kFilters + half * Lanes::count;
+          for (int k = 0; k < kWinogradProducts; ++k) Lanes::store(to + k * plane, all[k]);
+        }
       }
     }
   }
+}
+
+void transform_filters(const Filters& filters, int64_t first, int64_t last, float* u) {
+  if (filters.bfloat16) return transform_filters_of<uint16_t>(filters, first, last, u);
+  transform_filters_of<float>(filters, first, last, u);
 }
 
 struct Tiles {
@@ -183,7 +200,7 @@ void multiply(const float* v, int64_t stride, int64_t origin, int64_t in, const 
               const float* bias, const Map& residual, float* scratch, const Map& result) {
   const int64_t count = last - first;
   for (int64_t k = 0; k < kWinogradProducts; ++k) {
-    const float* filters = u + (block * kWinogradProducts + k) * in * kFilters;
+    const float* filters = u + k * (in * kFilters + kPlanePadding);
     for (int64_t tile = 0; tile < count; tile += Lanes::rows) {
       const int64_t rows = count - tile < Lanes::rows ? count - tile : Lanes::rows;
       product_of<Lanes::rows>(rows, v + k * stride + (first - origin + tile) * in, filters, in, scratch + (k * count + tile) * kFilters);

@@ -14,6 +14,16 @@ target_include_directories(lpnsr_libtorch SYSTEM INTERFACE "${LPNSR_TORCH}/inclu
 target_link_libraries(lpnsr_libtorch INTERFACE "${LPNSR_TORCH}/lib/libtorch_cpu.so" "${LPNSR_TORCH}/lib/libc10.so")
 target_link_options(lpnsr_libtorch INTERFACE "LINKER:-rpath,${LPNSR_TORCH}/lib" "LINKER:--allow-shlib-undefined")
 
+# at::parallel_for is a template that runs in one thread where OpenMP is off; its threads have to be LibTorch's own, so its runtime too.
+target_compile_options(lpnsr_libtorch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+file(GLOB lpnsr_gomp "${LPNSR_TORCH}/lib/libgomp*.so*" "${LPNSR_TORCH}/../torch.libs/libgomp*.so*")
+if(lpnsr_gomp)
+  list(GET lpnsr_gomp 0 lpnsr_gomp)
+  target_link_libraries(lpnsr_libtorch INTERFACE "${lpnsr_gomp}")
+else()
+  target_link_options(lpnsr_libtorch INTERFACE -fopenmp)
+endif()
+
 if(LPNSR_CUDA)
   if(NOT EXISTS "${LPNSR_TORCH}/lib/libtorch_cuda.so")
     message(FATAL_ERROR "the LibTorch in '${LPNSR_TORCH}' has no CUDA libraries: run tools/setup --cuda")
