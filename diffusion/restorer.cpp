@@ -75,6 +75,7 @@ void RestoreOptions::fields(FieldVisitor& v) {
   v.boolean("pad_power_of_two", pad_power_of_two, "and then to powers of two, as published");
   v.integer("tile_batch", tile_batch, Range{1, 1 << 16}, "patches that go through the networks at a time");
   v.real("memory", memory, non_negative, "GiB for patches as large as fit and a result written row by row; 0: as published");
+  v.boolean("pre_upsample_only", pre_upsample_only, "write what the chain would start from: a regression method alone");
 }
 
 Restorer::Restorer(SystemOptions system, RestoreOptions options, SwinUNet denoiser, NoisePredictor predictor, Autoencoder autoencoder,

@@ -9,6 +9,7 @@ namespace lpnsr {
 namespace {
 
 const std::vector<std::string> kNoiseSources = {"predictor", "random", "optimal", "approximate"};
+const std::vector<std::string> kPredictorInputs = {"x_t", "x0", "lq"};
 
 bool switched_off(const SamplerOptions& options, int64_t step) {
   return std::find(options.predictor_off.begin(), options.predictor_off.end(), step) != options.predictor_off.end();
@@ -31,6 +32,7 @@ void SamplerOptions::fields(FieldVisitor& v) {
   v.choice("noise", noise, kNoiseSources, "where the noise of the intermediate steps comes from (Table 5)");
   v.integers("predictor_off", predictor_off, Range{2, 1000}, "paper's t at which a random draw replaces the predictor (Table 4)");
   v.boolean("sample_noise", sample_noise, "draw from the predictor's Gaussian (as published) instead of taking its mean (the paper's g_w)");
+  v.texts("predictor_inputs", predictor_inputs, "what the predictor sees, of x_t, x0 and lq; the others are zeros to it");
 }
 
 int64_t first_step(const SamplerOptions& options, int64_t chain_steps) {
@@ -75,6 +77,10 @@ Sampler::Sampler(ResidualShift process, SwinUNet denoiser, NoisePredictor predic
       predictor_(std::move(predictor)),
       options_(std::move(options)),
       first_step_(first_step(options_, process_.steps())) {
+  for (const auto& name : options_.predictor_inputs) {
+    if (std::find(kPredictorInputs.begin(), kPredictorInputs.end(), name) != kPredictorInputs.end()) continue;
+    throw UsageError(fmt::format("sampling.predictor_inputs names '{}'; the predictor sees x_t, x0 and lq{}", name, did_you_mean(name, kPredictorInputs)));
+  }
   if (predictor_.is_empty() && needs_predictor(options_, process_.steps())) {
     throw UsageError("sampling.noise is 'predictor', but no noise predictor was given");
   }
@@ -87,7 +93,12 @@ at::Tensor Sampler::noise_at(int64_t index, const at::Tensor& eps, const ChainSt
   if (options_.noise == "approximate") return process_.optimal_noise(inputs.y0, inputs.y0, mean, index);
   if (options_.noise == "random" || switched_off(options_, index + 1)) return eps;
   return over_patches(inputs, [&](const std::vector<Patch>& patches) {
-    const auto noise = predictor_.ptr()->forward(gather(state.x_t, patches), gather(state.pred_x0, patches), gather(inputs.lq, patches), t);
+    const auto seen = [&](const std::string& name, const at::Tensor& map) {
+      const auto& names = options_.predictor_inputs;
+      const auto part = gather(map, patches);
+      return std::find(names.begin(), names.end(), name) == names.end() ? at::zeros_like(part) : part;
+    };
+    const auto noise = predictor_.ptr()->forward(seen("x_t", state.x_t), seen("x0", state.pred_x0), seen("lq", inputs.lq), t);
     return (options_.sample_noise ? noise.sample(gather(eps, patches)) : noise.mean).to(state.x_t.scalar_type());
   });
 }

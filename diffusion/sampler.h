@@ -19,6 +19,8 @@ struct SamplerOptions {
   std::string noise = "predictor";     // predictor | random | optimal (x0 = E(reference)) | approximate (x0 = E(pre-upsampled image))
   std::vector<int64_t> predictor_off;  // paper's t at which the predictor is replaced by a random draw (Table 4)
   bool sample_noise = true;            // mean + std eps, as published; false: the mean (the paper's deterministic g_w)
+  // What the predictor sees besides t; the others are zeros to it (an ablation: Section 3.3 derives that the optimal noise needs all).
+  std::vector<std::string> predictor_inputs = {"x_t", "x0", "lq"};
   void fields(FieldVisitor& v);
 };
 

@@ -69,6 +69,20 @@ std::filesystem::path find_weights(const std::string& name, const std::filesyste
                   name, purpose, below.string(), source_of(name)));
 }
 
+std::vector<NeededWeights> needed_weights(const SystemOptions& options, bool pre_upsample_only) {
+  std::vector<NeededWeights> needed;
+  if (!pre_upsample_only) {
+    needed.push_back({&WeightOptions::denoiser, "the denoiser"});
+    if (needs_predictor(options.sampling, make_schedule(options.schedule).steps()))
+      needed.push_back({&WeightOptions::noise_predictor, "the noise predictor"});
+    needed.push_back({&WeightOptions::autoencoder, "the autoencoder"});
+  }
+  if (options.pre_upsampler == "swinir") needed.push_back({&WeightOptions::swinir, "the pre-upsampler SwinIR"});
+  if (options.pre_upsampler == "bsrgan") needed.push_back({&WeightOptions::bsrgan, "the pre-upsampler BSRGAN"});
+  if (options.pre_upsampler == "realesrgan") needed.push_back({&WeightOptions::realesrgan, "the pre-upsampler RealESRGAN"});
+  return needed;
+}
+
 void load_frozen(torch::nn::Module& module, const std::string& name, const std::filesystem::path& folder, const std::string& purpose,
                  StateDict (*rename)(const StateDict&)) {
   const auto path = find_weights(name, folder, purpose);

@@ -46,6 +46,14 @@ std::filesystem::path weights_folder(const std::string& option);
 // and, for published names, where it comes from.
 std::filesystem::path find_weights(const std::string& name, const std::filesystem::path& folder, const std::string& purpose);
 
+// A file that restoring with `options` reads.
+struct NeededWeights {
+  std::string WeightOptions::*file;
+  std::string purpose;
+};
+// `pre_upsample_only`: the start of the chain is all that is wanted.
+std::vector<NeededWeights> needed_weights(const SystemOptions& options, bool pre_upsample_only);
+
 // Copies the weights of the file `name` (found as above; keys renamed by `rename` first where given) into `module`, which is then in eval
 // mode and without gradients.
 void load_frozen(torch::nn::Module& module, const std::string& name, const std::filesystem::path& folder, const std::string& purpose,

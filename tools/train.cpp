@@ -12,24 +12,12 @@
 #include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/launch.h"
+#include "tools/share.h"
 #include "trainers/training_loop.h"
 
 namespace lpnsr {
 
 namespace {
-
-// The arguments without --processes, for the processes themselves.
-Arguments without_processes(const Arguments& arguments) {
-  Arguments kept{"train"};
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i] == "--processes") {
-      ++i;
-    } else if (!arguments[i].starts_with("--processes=")) {
-      kept.push_back(arguments[i]);
-    }
-  }
-  return kept;
-}
 
 Placement place(const std::string& device, int64_t patience) {
   const RankSettings settings = rank_settings_from_environment();
@@ -74,7 +62,11 @@ int run_train(const Arguments& arguments) {
   if (processes < 1 || processes > 1024) throw UsageError(fmt::format("--processes {}: 1 to 1024 expected", processes));
   if (line.has("precision")) common.set.push_back("training.precision=" + common.precision);
   const Experiment experiment = load_experiment(experiment_file, common.set);
-  if (processes > 1) return launch(processes, without_processes(arguments));
+  if (processes > 1) {
+    Arguments words = without_option(arguments, "processes");
+    words.insert(words.begin(), "train");
+    return launch(processes, words);
+  }
   set_threads(common.threads);
 
   run.output =

@@ -10,10 +10,11 @@
 namespace lpnsr {
 namespace {
 
-// Training always walks all T steps with the predictor on (Algorithm 1).
-SamplerOptions whole_chain(const SamplerOptions& sampling) {
-  SamplerOptions options;
-  options.sample_noise = sampling.sample_noise;
+// Training walks the chain of Algorithm 1 with the predictor on at every step: all T of them, or fewer where the experiment starts later.
+SamplerOptions training_chain(const SamplerOptions& sampling) {
+  SamplerOptions options = sampling;
+  options.noise = "predictor";
+  options.predictor_off.clear();
   return options;
 }
 
@@ -26,7 +27,7 @@ NoisePredictorTrainer::NoisePredictorTrainer(const Experiment& experiment, Netwo
       precision_(parse_precision(experiment.training.precision)),
       networks_(std::move(networks)),
       chain_(ResidualShift(make_schedule(experiment.system.schedule)), networks_.denoiser, networks_.predictor,
-             whole_chain(experiment.system.sampling)),
+             training_chain(experiment.system.sampling)),
       lpips_(std::move(lpips)) {
   for (auto& parameter : networks_.denoiser->parameters()) parameter.requires_grad_(false);
   for (auto& parameter : networks_.autoencoder->parameters()) parameter.requires_grad_(false);
