@@ -25,7 +25,7 @@ fs::path experiments_folder(const std::string& kind) {
 void check_paper_numbers(const TableFile& table, ConfigFaults& faults) {
   for (const auto& row : table.rows) {
     for (const auto& numbers : row.paper) {
-      if (numbers.values.size() == table.columns.size()) continue;
+      if (!numbers.values.empty() && numbers.values.size() <= table.columns.size()) continue;
       faults.add(fmt::format("{}: row '{}': paper: {} values for the {} columns {}", table.path.string(), row.name, numbers.values.size(),
                              table.columns.size(), fmt::join(table.columns, ", ")));
     }
@@ -36,7 +36,7 @@ void check_paper_numbers(const TableFile& table, ConfigFaults& faults) {
 
 void PaperNumbers::fields(FieldVisitor& v) {
   v.text("data", data, "name of the data set");
-  v.reals("values", values, any_value, "in the order of the columns; nan: not stated");
+  v.reals("values", values, any_value, "in the order of the columns; the last ones may be left out");
 }
 
 void MethodEntry::fields(FieldVisitor& v) {

@@ -12,7 +12,7 @@ namespace lpnsr {
 
 struct PaperNumbers {
   std::string data;            // name of the data set
-  std::vector<double> values;  // in the order of the columns; nan: not stated
+  std::vector<double> values;  // in the order of the columns; the last ones may be left out
   void fields(FieldVisitor& v);
 };
 

@@ -84,7 +84,7 @@ StagedSet stage_set(const TestSet& set, const CacheOptions& options) {
   } catch (const UsageError&) {
     throw;
   } catch (const Error& error) {
-    staged.missing = error.what();
+    staged.missing = {"data set " + set.name, error.what()};
     return staged;
   }
   std::string low, high;
@@ -125,7 +125,7 @@ fs::path experiment_of(const MethodEntry& method, const fs::path& file, const st
 CachedRun::CachedRun(const MethodEntry& method, const fs::path& experiment_file, std::shared_ptr<const StagedSet> data, uint64_t seed,
            const CacheOptions& options)
     : data_(std::move(data)) {
-  if (!data_->missing.empty()) missing_.push_back(data_->missing);
+  if (data_->missing) missing_.push_back(*data_->missing);
   if (!method.images.empty()) {
     find_foreign(method);
   } else {
@@ -140,7 +140,7 @@ CachedRun::CachedRun(const MethodEntry& method, const fs::path& experiment_file,
       try {
         recipe.system.weights.*needed.file = hash_of(find_weights(name, options.weights, needed.purpose));
       } catch (const Error& error) {
-        missing_.push_back(error.what() + how_to_train(experiment, name, experiment_file));
+        missing_.push_back({name, error.what() + how_to_train(experiment, name, experiment_file)});
       }
     }
     key_text_ = fmt::format("program {}\ndevice {} {}\nlow {}\n", LPNSR_VERSION, options.device.substr(0, options.device.find(':')),
@@ -155,7 +155,8 @@ CachedRun::CachedRun(const MethodEntry& method, const fs::path& experiment_file,
     if (options.threads > 0) add("--threads", std::to_string(options.threads));
     if (draws_) add("--seed", std::to_string(seed));
     if (experiment.system.sampling.noise == "optimal") {
-      if (data_->set.high.empty()) missing_.push_back(fmt::format("data set {} has no true pictures, which the optimal noise is computed from", data_->set.name));
+      if (data_->set.high.empty())
+        missing_.push_back({"true pictures of " + data_->set.name, "the optimal noise (Eq. 9) is computed from them, and the set has none"});
       add("--reference", (data_->folder / "high").string());
     }
   }
@@ -169,7 +170,7 @@ void CachedRun::find_foreign(const MethodEntry& method) {
   for (size_t at = folder.find("{data}"); at != std::string::npos; at = folder.find("{data}")) folder.replace(at, 6, data_->set.name);
   images_ = folder;
   if (!fs::is_directory(folder)) {
-    missing_.push_back(fmt::format("there is no folder {} with the pictures of {}", folder, method.name));
+    missing_.push_back({folder, fmt::format("the folder with the pictures of {}, which are made elsewhere, does not exist", method.name)});
     return;
   }
   std::vector<std::string> absent;
@@ -185,8 +186,8 @@ void CachedRun::find_foreign(const MethodEntry& method) {
   if (absent.empty()) return;
   const size_t count = absent.size();
   if (absent.size() > 8) absent.resize(8);
-  missing_.push_back(fmt::format("{} lacks {} of {} pictures of {}: {}{}", folder, count, data_->pictures.size(), method.name,
-                                 fmt::join(absent, ", "), count > 8 ? ", …" : ""));
+  missing_.push_back({folder, fmt::format("lacks {} of the {} pictures of {}: {}{}", count, data_->pictures.size(), data_->set.name,
+                                          fmt::join(absent, ", "), count > 8 ? ", …" : "")});
 }
 
 std::string CachedRun::command() const {
@@ -240,7 +241,8 @@ void CachedRun::score(const Metric& metric) const {
 
 std::vector<double> CachedRun::scores(const Metric& metric) const {
   std::vector<double> values;
-  for (const auto& value : read_json(score_file(metric))["values"]) values.push_back(number_of(value));
+  const auto kept = read_json(score_file(metric));
+  for (const auto& value : kept.at("values")) values.push_back(number_of(value));
   return values;
 }
 

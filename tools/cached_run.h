@@ -8,8 +8,8 @@
 //   RESULTS/cells/KEY/scores/HASH.json    scores of one metric
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,11 +28,17 @@ struct CacheOptions {
   int64_t threads = 0;
 };
 
+// What keeps a run from being made.
+struct Missing {
+  std::string file;   // or folder
+  std::string where;  // what it is and where it comes from
+};
+
 // A data set, found and linked under RESULTS/inputs.
 struct StagedSet {
   TestSet set;
   std::vector<TestPicture> pictures;  // empty where something is missing
-  std::string missing;                // what
+  std::optional<Missing> missing;
   std::string low_hash, high_hash;    // of names and contents
   std::filesystem::path folder;
 };
@@ -44,7 +50,7 @@ class CachedRun {
   CachedRun(const MethodEntry& method, const std::filesystem::path& experiment, std::shared_ptr<const StagedSet> data, uint64_t seed,
        const CacheOptions& options);
 
-  const std::vector<std::string>& missing() const { return missing_; }  // files without which it cannot be computed, each explained
+  const std::vector<Missing>& missing() const { return missing_; }
   bool foreign() const { return restore_.empty(); }                      // pictures made elsewhere
   bool draws() const { return draws_; }                                  // whether the seed matters
   const std::string& key() const { return key_; }
@@ -70,7 +76,7 @@ class CachedRun {
   Arguments restore_;
   std::vector<std::filesystem::path> foreign_;  // for each picture
   std::filesystem::path images_;
-  std::vector<std::string> missing_;
+  std::vector<Missing> missing_;
   bool draws_ = false;
   std::string key_, key_text_;
   std::filesystem::path folder_;

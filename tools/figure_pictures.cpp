@@ -28,7 +28,7 @@ std::shared_ptr<const StagedSet> chosen_set(const FigureFile& figure, const Cach
   if (!figure.pictures.empty()) set.only.clear();
   for (const auto& picture : figure.pictures) set.only.push_back(picture.name);
   auto staged = std::make_shared<StagedSet>(stage_set(set, options));
-  if (!staged->missing.empty()) throw Error(staged->missing);
+  if (staged->missing) throw Error(staged->missing->where);
   return staged;
 }
 
@@ -104,7 +104,7 @@ FigureSheet draw_crops(const FigureFile& figure, const CacheOptions& options) {
   for (const auto& row : figure.rows) {
     cells.emplace_back(row, experiment_of(row, figure.path, figure.overlay, options), set, static_cast<uint64_t>(figure.seed), options);
     labels.push_back(label_of(row));
-    if (!cells.back().missing().empty()) throw Error(fmt::format("row '{}': {}", row.name, fmt::join(cells.back().missing(), "\n  ")));
+    for (const auto& what : cells.back().missing()) throw Error(fmt::format("row '{}': {}: {}", row.name, what.file, what.where));
   }
   for (const auto& cell : cells) {
     if (!cell.restored()) compute_cell(cell, {});

@@ -64,7 +64,7 @@ int run_table(const Arguments& arguments) {
       "NAME.md, .tex, .csv, -scores.csv, .json, results.html, and cells/ with what is kept")(
       "processes", po::value(&processes)->default_value(1)->value_name("N"),
       "processes on this machine, a cell each at a time; the tasks of a Slurm array share out the cells by themselves")(
-      "dry-run", po::bool_switch(&dry_run), "only say what is there, what is to do and exactly which files are missing")(
+      "dry-run", po::bool_switch(&dry_run), "only say what is there, what is to do and exactly which files are missing (then the exit status is 1)")(
       "recompute", po::bool_switch(&recompute), "forget what is kept of these tables");
   line.positional("name", -1);
   add_common_options(line, common, {"weights-dir", "set", "device", "precision", "threads", "json"});
@@ -80,12 +80,14 @@ int run_table(const Arguments& arguments) {
   if (dry_run) {
     nlohmann::json plans = nlohmann::json::array();
     std::string text;
+    bool complete = true;
     for (const auto& run : runs) {
       plans.push_back(run.plan_json());
       text += run.plan() + "\n";
+      complete &= run.missing(true).empty();
     }
     std::cout << (common.json ? plans.dump(2) + "\n" : text);
-    return 0;
+    return complete ? 0 : 1;
   }
   if (recompute && share.alone()) {
     for (const auto& run : runs) run.forget();

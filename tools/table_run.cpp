@@ -26,7 +26,11 @@ std::string fault_text(const std::exception& error) {
   return torch_error != nullptr ? torch_error->what_without_backtrace() : error.what();
 }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+std::string indented(const std::string& text) {
+  std::string result;
+  for (const char c : text) result += c == '\n' ? std::string("\n    ") : std::string(1, c);
+  return result;
+}
 
 bool scores_cell(const CachedRun& cell, const Metric& metric) { return !metric.needs_reference() || !cell.data().set.high.empty(); }
 
@@ -49,7 +53,7 @@ std::vector<TableColumn> prepare_columns(const std::vector<std::string>& names, 
     } catch (const UsageError&) {
       throw;
     } catch (const Error& error) {
-      column.missing = error.what();
+      column.missing = {fmt::format("weights of the metric {}", name), error.what()};
       column.column = {description.label + (description.higher_is_better ? " ↑" : " ↓"), description.higher_is_better, description.decimals};
     }
   }
@@ -106,35 +110,51 @@ std::vector<std::string> TableRun::to_do(const Entry& entry) const {
 
 std::string TableRun::plan() const {
   std::string text = fmt::format("{}: {}\n", name(), file_.title);
-  for (const auto& column : columns_) {
-    if (!column.missing.empty()) text += fmt::format("column {}: missing:\n  {}\n", column.name, column.missing);
-  }
   for (const auto& entry : entries_) {
-    const auto& missing = entry.cell.missing();
-    const auto work = missing.empty() ? to_do(entry) : std::vector<std::string>{};
-    text += fmt::format("{}: {}\n", label(entry), !missing.empty() ? "missing:" : work.empty() ? "done" : fmt::format("{}", fmt::join(work, ", ")));
-    for (const auto& what : missing) text += "  " + what + "\n";
+    std::vector<std::string> files;
+    for (const auto& what : entry.cell.missing()) files.push_back(what.file);
+    const auto work = files.empty() ? to_do(entry) : files;
+    text += fmt::format("  {}: {}{}\n", label(entry), files.empty() ? "" : "missing ", work.empty() ? "done" : fmt::format("{}", fmt::join(work, ", ")));
   }
+  const auto all = missing(false);
+  if (!all.empty()) text += "missing:\n";
+  for (const auto& what : all) text += fmt::format("  {}\n    {}\n", what.file, indented(what.where));
   return text;
 }
 
 nlohmann::json TableRun::plan_json() const {
-  nlohmann::json result = {{"table", name()}, {"title", file_.title}, {"cells", nlohmann::json::array()}, {"columns", nlohmann::json::array()}};
-  for (const auto& column : columns_) result["columns"].push_back({{"name", column.name}, {"missing", column.missing}});
+  nlohmann::json result = {
+      {"table", name()}, {"title", file_.title}, {"cells", nlohmann::json::array()}, {"missing", nlohmann::json::array()}};
+  for (const auto& what : missing(false)) result["missing"].push_back({{"file", what.file}, {"where", what.where}});
   for (const auto& entry : entries_) {
-    const auto& missing = entry.cell.missing();
     const auto& row = file_.rows[entry.row];
-    result["cells"].push_back({{"row", row.name},
-                               {"group", row.group},
-                               {"data", sets_[entry.data]->set.name},
-                               {"seed", file_.seeds[entry.seed]},
-                               {"experiment", row.experiment},
-                               {"images", row.images},
-                               {"missing", missing},
-                               {"to_do", missing.empty() ? to_do(entry) : std::vector<std::string>{}},
-                               {"command", entry.cell.command()}});
+    std::vector<std::string> files;
+    for (const auto& what : entry.cell.missing()) files.push_back(what.file);
+    nlohmann::json cell = {{"row", row.name},   {"group", row.group},
+                           {"data", sets_[entry.data]->set.name},
+                           {"experiment", row.experiment}, {"images", row.images},
+                           {"missing", files},  {"to_do", files.empty() ? to_do(entry) : std::vector<std::string>{}},
+                           {"key", entry.cell.key()},      {"command", entry.cell.command()}};
+    if (entry.cell.draws()) cell["seed"] = file_.seeds[entry.seed];
+    result["cells"].push_back(std::move(cell));
   }
   return result;
+}
+
+std::vector<Missing> TableRun::missing(bool needed) const {
+  std::vector<Missing> files;
+  const auto add = [&files](const Missing& what) {
+    if (std::none_of(files.begin(), files.end(), [&what](const Missing& other) { return other.file == what.file; })) files.push_back(what);
+  };
+  for (const auto& entry : entries_) {
+    for (const auto& what : entry.cell.missing()) {
+      if (!needed || !entry.cell.foreign()) add(what);
+    }
+  }
+  for (const auto& column : columns_) {
+    if (column.missing) add(*column.missing);
+  }
+  return files;
 }
 
 void TableRun::compute(const Share& share) const {
@@ -162,21 +182,11 @@ void TableRun::forget() const {
 
 std::vector<std::string> TableRun::incomplete() const {
   std::vector<std::string> faults;
-  std::set<std::string> said;
-  const auto say = [&](const std::string& what) {
-    if (said.insert(what).second) faults.push_back(what);
-  };
-  for (const auto& column : columns_) {
-    if (!column.missing.empty()) say(fmt::format("column {}: {}", column.name, column.missing));
-  }
+  for (const auto& what : missing(true)) faults.push_back(fmt::format("{}: {}", what.file, what.where));
   for (const auto& entry : entries_) {
-    const bool optional = entry.cell.foreign();
-    for (const auto& what : entry.cell.missing()) {
-      if (!optional) say(what);
-    }
     if (!entry.cell.missing().empty() || to_do(entry).empty()) continue;
     const auto failed = failure_file(entry.cell);
-    say(label(entry) + ": " + (fs::exists(failed) ? read_file(failed) : "not computed"));
+    faults.push_back(label(entry) + ": " + (fs::exists(failed) ? read_file(failed) : "not computed"));
   }
   return faults;
 }
@@ -188,13 +198,13 @@ ResultRow TableRun::gather_row(size_t row, size_t data) const {
   result.cells.resize(columns_.size());
   for (const auto& numbers : method.paper) {
     if (numbers.data != sets_[data]->set.name) continue;
-    for (size_t c = 0; c < columns_.size(); ++c) result.cells[c].paper = numbers.values[c];
+    for (size_t c = 0; c < numbers.values.size(); ++c) result.cells[c].paper = numbers.values[c];
   }
   for (const auto& picture : sets_[data]->pictures) result.pictures.push_back(picture.name);
   for (const auto& entry : entries_) {
     if (entry.row != row || entry.data != data) continue;
     if (!entry.cell.missing().empty()) {
-      result.missing = first_line(entry.cell.missing().front());
+      result.missing = "missing " + entry.cell.missing().front().file;
       continue;
     }
     if (!entry.cell.restored()) {

@@ -17,7 +17,7 @@ struct TableColumn {
   std::string name;
   Column column;
   std::optional<Metric> metric;
-  std::string missing;  // weights of the metric, explained
+  std::optional<Missing> missing;  // weights of the metric
 };
 std::vector<TableColumn> prepare_columns(const std::vector<std::string>& names, const CacheOptions& options);
 
@@ -38,7 +38,9 @@ class TableRun {
   void forget() const;  // removes the cells: compute() begins again
 
   ResultTable gather() const;
-  // What keeps the table from being complete: missing files (those of others' pictures apart) and failures.
+  // Files that are not there, each once. Others' pictures are left out where `needed` is asked for: a table is complete without them.
+  std::vector<Missing> missing(bool needed) const;
+  // What keeps the table from being complete: files it needs, and failures.
   std::vector<std::string> incomplete() const;
   const TableFile& file() const { return file_; }
   std::string name() const { return file_.path.stem().string(); }
