@@ -24,7 +24,7 @@ void FigureFile::fields(FieldVisitor& v) {
   v.text("table", table, "of steps: the table's file, relative to this file");
   v.texts("columns", columns, "of steps: metrics of the table; none: all");
   v.texts("runs", runs, "of curves: run folders, or NAME=FOLDER");
-  v.texts("curves", curves, "names of values; none: all losses");
+  v.texts("curves", curves, "names of values of metrics.jsonl, a chart each");
 }
 
 FigureFile read_figure_file(const std::filesystem::path& file, const std::vector<std::string>& overrides) {

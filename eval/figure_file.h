@@ -31,7 +31,7 @@ struct FigureFile {
   std::string table;                      // steps: relative to the file
   std::vector<std::string> columns;       // steps: metrics; none: all of the table's
   std::vector<std::string> runs;          // curves: folders, or NAME=FOLDER
-  std::vector<std::string> curves;        // names in metrics.jsonl; none: all that begin with "loss"
+  std::vector<std::string> curves = {"total"};  // names in metrics.jsonl, a chart each
   void fields(FieldVisitor& v);
 };
 

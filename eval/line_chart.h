@@ -9,6 +9,7 @@ struct Series {
   std::string name;
   std::vector<double> x, y;  // points whose y is not finite are left out
   bool dashed = false;       // a reference
+  int colour = -1;           // of the palette; -1: by its place
 };
 
 struct ChartOptions {

@@ -22,16 +22,6 @@ fs::path experiments_folder(const std::string& kind) {
   return fs::path("experiments") / kind;
 }
 
-void check_paper_numbers(const TableFile& table, ConfigFaults& faults) {
-  for (const auto& row : table.rows) {
-    for (const auto& numbers : row.paper) {
-      if (!numbers.values.empty() && numbers.values.size() <= table.columns.size()) continue;
-      faults.add(fmt::format("{}: row '{}': paper: {} values for the {} columns {}", table.path.string(), row.name, numbers.values.size(),
-                             table.columns.size(), fmt::join(table.columns, ", ")));
-    }
-  }
-}
-
 }  // namespace
 
 void PaperNumbers::fields(FieldVisitor& v) {
@@ -43,6 +33,7 @@ void MethodEntry::fields(FieldVisitor& v) {
   v.text("name", name, "as the table calls it");
   v.text("group", group, "rows of one group stand together");
   v.text("experiment", experiment, "experiment file, relative to this file");
+  v.text("overlay", overlay, "configuration laid over the experiment, relative to this file; none: the file's own overlay");
   v.text("images", images, "instead of an experiment: a folder of pictures made elsewhere; {data} is the data set's name");
 }
 
@@ -79,7 +70,6 @@ TableFile read_table_file(const fs::path& file, const std::vector<std::string>& 
   ConfigReader reader(root, faults);
   table.fields(reader);
   reader.refuse_unknown_keys();
-  check_paper_numbers(table, faults);
   faults.throw_if_any();
   if (table.title.empty()) table.title = file.stem().string();
   const auto need = [&](bool there, const char* what) {

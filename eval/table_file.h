@@ -22,6 +22,7 @@ struct MethodEntry {
   std::string group;       // rows of one group stand together ("T = 1")
   std::string experiment;  // relative to the file; the pictures are those of `lpnsr restore --experiment`
   std::string images;      // folder of pictures, relative to the working directory; {data} in it is the data set's name
+  std::string overlay;     // in place of the file's own
   std::vector<PaperNumbers> paper;
   void fields(FieldVisitor& v);
   void lists(ConfigNode& node, ConfigFaults& faults);  // [[row.paper]]

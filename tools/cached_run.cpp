@@ -108,11 +108,12 @@ StagedSet stage_set(const TestSet& set, const CacheOptions& options) {
   return staged;
 }
 
-fs::path experiment_of(const MethodEntry& method, const fs::path& file, const std::string& overlay_name, const CacheOptions& options) {
+fs::path experiment_of(const MethodEntry& method, const fs::path& file, const std::string& common_overlay, const CacheOptions& options) {
   if (method.experiment.empty()) return {};
+  const std::string& overlay_name = method.overlay.empty() ? common_overlay : method.overlay;
   const fs::path folder = file.parent_path(), own = (folder / method.experiment).lexically_normal();
   if (overlay_name.empty()) return own;
-  const fs::path overlay = folder / overlay_name;
+  const fs::path overlay = (folder / overlay_name).lexically_normal();
   const std::string text = fmt::format("# {} with the networks of {}\nextends = [{}, {}]\n", own.filename().string(), overlay.filename().string(),
                                        toml_text(std::string_view(fs::absolute(own).lexically_normal().string())),
                                        toml_text(std::string_view(fs::absolute(overlay).lexically_normal().string())));

@@ -29,10 +29,11 @@ std::map<std::pair<std::string, std::string>, int64_t> steps_of_rows(const Table
   return steps;
 }
 
-void add_point(std::vector<Series>& series, const std::string& name, bool dashed, double x, double y) {
+// Ours and the paper's points of one method have one colour.
+void add_point(std::vector<Series>& series, const std::string& name, bool dashed, int colour, double x, double y) {
   if (std::isnan(y)) return;
   auto found = std::find_if(series.begin(), series.end(), [&](const Series& one) { return one.name == name; });
-  if (found == series.end()) found = series.insert(series.end(), Series{name, {}, {}, dashed});
+  if (found == series.end()) found = series.insert(series.end(), Series{name, {}, {}, dashed, colour});
   found->x.push_back(x);
   found->y.push_back(y);
 }
@@ -57,14 +58,16 @@ FigureSheet draw_steps(const FigureFile& figure, const CacheOptions& options) {
       const auto& wanted = figure.columns;
       if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), table.columns[c].name) == wanted.end()) continue;
       std::vector<Series> series;
+      std::map<std::string, size_t> methods;
       for (const auto& block : table.blocks) {
         if (block.data != data) continue;
         for (const auto& row : block.rows) {
           const auto found = steps.find({block.group, row.name});
           if (found == steps.end()) continue;
           const auto x = static_cast<double>(found->second);
-          add_point(series, row.name, false, x, row.cells[c].cell().mean);
-          add_point(series, row.name + " (paper)", true, x, row.cells[c].paper);
+          const auto colour = static_cast<int>(methods.try_emplace(row.name, methods.size()).first->second);
+          add_point(series, row.name, false, colour, x, row.cells[c].cell().mean);
+          add_point(series, row.name + " (paper)", true, colour, x, row.cells[c].paper);
         }
       }
       if (drawn++ % kChartsARow == 0) sheet.row(drawn == 1 && datasets.size() > 1 ? data : "");
@@ -80,8 +83,7 @@ FigureSheet draw_curves(const FigureFile& figure, const CacheOptions& /*options*
     if (!fs::is_directory(run.folder)) throw Error(fmt::format("{}: no such run folder", run.folder.string()));
     for (auto& curve : read_metrics(run.folder)) {
       const auto& wanted = figure.curves;
-      const bool shown = wanted.empty() ? curve.name.starts_with("loss") : std::find(wanted.begin(), wanted.end(), curve.name) != wanted.end();
-      if (!shown) continue;
+      if (std::find(wanted.begin(), wanted.end(), curve.name) == wanted.end()) continue;
       const std::string name = std::exchange(curve.name, run.name);
       charts[name].push_back(std::move(curve));
     }

@@ -40,6 +40,7 @@ std::vector<Training> trainings_of(const TableFile& table, const CacheOptions& o
 
 struct SweepOptions {
   int64_t processes = 1;
+  std::vector<std::string> set;  // keys of the experiments
   CommonOptions common;
 };
 
@@ -48,6 +49,7 @@ int train(const Training& training, const SweepOptions& options) {
                   "--device", options.common.device, "--threads", std::to_string(options.common.threads)};
   if (!options.common.weights_dir.empty()) words.insert(words.end(), {"--weights-dir", options.common.weights_dir});
   if (options.common.precision != "fp32") words.insert(words.end(), {"--precision", options.common.precision});
+  for (const auto& key : options.set) words.insert(words.end(), {"--set", key});
   return launch(options.processes, words);
 }
 
@@ -72,6 +74,8 @@ int run_sweep(const Arguments& arguments) {
       "output,o", po::value(&output)->default_value("results")->value_name("DIR"), "of the tables, as of lpnsr table")(
       "processes", po::value(&options.processes)->default_value(1)->value_name("N"),
       "processes that train together; the tasks of a Slurm array share out the experiments by themselves")(
+      "train-set", po::value(&options.set)->composing()->value_name("KEY=VALUE"),
+      "overrides a key of the experiments while they are trained, as of lpnsr train --set; --set is the tables'")(
       "dry-run", po::bool_switch(&dry_run), "only say what would be trained, and what the tables lack");
   line.positional("name", -1);
   add_common_options(line, common, {"weights-dir", "set", "device", "precision", "threads", "json"});
@@ -108,8 +112,7 @@ int run_sweep(const Arguments& arguments) {
     log_info("this part is done; 'lpnsr table {}' computes the tables when all are", fmt::join(names, " "));
     return 0;
   }
-  Arguments words = without_option(arguments, "processes");
-  return run_table(words);
+  return run_table(without_option(without_option(arguments, "processes"), "train-set"));
 }
 
 }  // namespace lpnsr

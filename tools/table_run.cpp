@@ -76,6 +76,7 @@ TableRun::TableRun(TableFile file, const CacheOptions& options) : file_(std::mov
     sets_.push_back(std::make_shared<StagedSet>(stage_set(read_test_set(file_.beside(name)), options)));
   for (size_t data = 0; data < sets_.size(); ++data) {
     for (size_t row = 0; row < file_.rows.size(); ++row) {
+      paper_numbers(row, data);
       const auto experiment = experiment_of(file_.rows[row], file_.path, file_.overlay, options);
       for (size_t seed = 0; seed < file_.seeds.size(); ++seed) {
         CachedRun cell(file_.rows[row], experiment, sets_[data], static_cast<uint64_t>(file_.seeds[seed]), options);
@@ -191,15 +192,23 @@ std::vector<std::string> TableRun::incomplete() const {
   return faults;
 }
 
+std::vector<double> TableRun::paper_numbers(size_t row, size_t data) const {
+  for (const auto& numbers : file_.rows[row].paper) {
+    if (numbers.data != sets_[data]->set.name) continue;
+    if (numbers.values.size() <= columns_.size()) return numbers.values;
+    throw UsageError(fmt::format("{}: row '{}': paper: {} values for the {} columns {}", file_.path.string(), file_.rows[row].name,
+                                 numbers.values.size(), columns_.size(), fmt::join(file_.columns, ", ")));
+  }
+  return {};
+}
+
 ResultRow TableRun::gather_row(size_t row, size_t data) const {
   const auto& method = file_.rows[row];
   ResultRow result;
   result.name = method.name;
   result.cells.resize(columns_.size());
-  for (const auto& numbers : method.paper) {
-    if (numbers.data != sets_[data]->set.name) continue;
-    for (size_t c = 0; c < numbers.values.size(); ++c) result.cells[c].paper = numbers.values[c];
-  }
+  const auto paper = paper_numbers(row, data);
+  for (size_t c = 0; c < paper.size(); ++c) result.cells[c].paper = paper[c];
   for (const auto& picture : sets_[data]->pictures) result.pictures.push_back(picture.name);
   for (const auto& entry : entries_) {
     if (entry.row != row || entry.data != data) continue;

@@ -53,6 +53,7 @@ class TableRun {
   std::string label(const Entry& entry) const;
   bool wanted(const Entry& entry, const TableColumn& column) const;
   std::vector<std::string> to_do(const Entry& entry) const;
+  std::vector<double> paper_numbers(size_t row, size_t data) const;  // throws UsageError where there are more than columns
   ResultRow gather_row(size_t row, size_t data) const;
   void add_shown(ResultTable& table, size_t data) const;
 

@@ -94,7 +94,7 @@ TEST_F(FigureCommand, MetricsAgainstSteps) {
 
 TEST_F(FigureCommand, CurvesOfRuns) {
   for (const std::string run : {"one", "two"})
-    write_text(folder_ / (run + "/metrics.jsonl"), "{\"step\": 1, \"loss/l1\": 2.0, \"rate\": 1}\n{\"step\": 2, \"loss/l1\": 1.5}\n");
+    write_text(folder_ / (run + "/metrics.jsonl"), "{\"step\": 1, \"total\": 2.0, \"rate\": 1}\n{\"step\": 2, \"total\": 1.5}\n");
   const auto svg = figure(fmt::format("kind = \"curves\"\nruns = [\"first={}\", \"{}\"]\n", path("one"), path("two")));
   EXPECT_EQ(count(svg, "class=\"chart\""), 1);
   EXPECT_THAT(svg, AllOf(HasSubstr(">first<"), HasSubstr(">two<")));
