@@ -79,7 +79,8 @@ Sampler::Sampler(ResidualShift process, SwinUNet denoiser, NoisePredictor predic
       first_step_(first_step(options_, process_.steps())) {
   for (const auto& name : options_.predictor_inputs) {
     if (std::find(kPredictorInputs.begin(), kPredictorInputs.end(), name) != kPredictorInputs.end()) continue;
-    throw UsageError(fmt::format("sampling.predictor_inputs names '{}'; the predictor sees x_t, x0 and lq{}", name, did_you_mean(name, kPredictorInputs)));
+    throw UsageError(fmt::format("sampling.predictor_inputs names '{}'; the predictor sees x_t, x0 and lq{}", name,
+                                 did_you_mean(name, kPredictorInputs)));
   }
   if (predictor_.is_empty() && needs_predictor(options_, process_.steps())) {
     throw UsageError("sampling.noise is 'predictor', but no noise predictor was given");

@@ -47,7 +47,8 @@ FigureFile read_figure_file(const std::filesystem::path& file, const std::vector
   need(!of_pictures || !figure.rows.empty(), "[[row]]: at least one method is needed");
   need(figure.kind != "steps" || !figure.table.empty(), "table: the table whose metrics are drawn is needed");
   need(figure.kind != "curves" || !figure.runs.empty(), "runs: at least one run folder is needed");
-  for (const auto& picture : figure.pictures) need(picture.box.empty() || picture.box.size() == 4, "[[picture]]: box is x, y, width, height");
+  for (const auto& picture : figure.pictures)
+    need(picture.box.empty() || picture.box.size() == 4, "[[picture]]: box is x, y, width, height");
   check_methods(figure.rows, file.string());
   return figure;
 }

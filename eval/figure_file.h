@@ -10,8 +10,8 @@
 namespace lpnsr {
 
 struct FigurePicture {
-  std::string name;           // of the data set, without extension
-  std::vector<int64_t> box;   // x, y, width, height in the result; empty: the busiest square
+  std::string name;          // of the data set, without extension
+  std::vector<int64_t> box;  // x, y, width, height in the result; empty: the busiest square
   void fields(FieldVisitor& v);
 };
 
@@ -21,16 +21,16 @@ struct FigurePicture {
 struct FigureFile {
   std::filesystem::path path;
   std::string title, kind = "crops";
-  std::string data;  // file of the data set, relative to the file
+  std::string data;                     // file of the data set, relative to the file
   std::vector<FigurePicture> pictures;  // none: the first `first` of the set
   int64_t first = 2;
   int64_t side = 128;  // of the boxes that are found
   std::vector<MethodEntry> rows;
   std::string overlay;  // as of a table
   int64_t seed = 12345, seeds = 8;
-  std::string table;                      // steps: relative to the file
-  std::vector<std::string> columns;       // steps: metrics; none: all of the table's
-  std::vector<std::string> runs;          // curves: folders, or NAME=FOLDER
+  std::string table;                            // steps: relative to the file
+  std::vector<std::string> columns;             // steps: metrics; none: all of the table's
+  std::vector<std::string> runs;                // curves: folders, or NAME=FOLDER
   std::vector<std::string> curves = {"total"};  // names in metrics.jsonl, a chart each
   void fields(FieldVisitor& v);
 };

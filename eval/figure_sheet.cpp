@@ -48,12 +48,13 @@ at::Tensor enlarged(const at::Tensor& rgb) {
 void run_converter(const fs::path& svg, const fs::path& png) {
   const pid_t child = fork();
   if (child == 0) {
-    execlp("rsvg-convert", "rsvg-convert", "--zoom", "2", "--background-color", "white", "--unlimited", "--output", png.c_str(), svg.c_str(),
-           static_cast<char*>(nullptr));
+    execlp("rsvg-convert", "rsvg-convert", "--zoom", "2", "--background-color", "white", "--unlimited", "--output", png.c_str(),
+           svg.c_str(), static_cast<char*>(nullptr));
     _exit(errno == ENOENT ? 127 : 126);
   }
   int status = 0;
-  if (child < 0 || waitpid(child, &status, 0) != child) throw Error(fmt::format("rsvg-convert could not be started: {}", std::strerror(errno)));
+  if (child < 0 || waitpid(child, &status, 0) != child)
+    throw Error(fmt::format("rsvg-convert could not be started: {}", std::strerror(errno)));
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
   if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
     throw Error(fmt::format("{} is written; its PNG needs rsvg-convert, which is not installed (Debian's librsvg2-bin)", svg.string()));
@@ -78,9 +79,9 @@ void FigureSheet::picture(const std::string& label, const at::Tensor& rgb, const
   if (box) {
     const double scale = kPicture / static_cast<double>(rgb.size(1));
     const auto& [x, y, w, h] = *box;
-    panel.svg += fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"none\" stroke=\"#e02020\" stroke-width=\"2\"/>",
-                             static_cast<double>(x) * scale, static_cast<double>(y) * scale, static_cast<double>(w) * scale,
-                             static_cast<double>(h) * scale);
+    panel.svg += fmt::format(
+        "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"none\" stroke=\"#e02020\" stroke-width=\"2\"/>",
+        static_cast<double>(x) * scale, static_cast<double>(y) * scale, static_cast<double>(w) * scale, static_cast<double>(h) * scale);
   }
   panel.svg += text(width / 2, kPicture + 15, "middle", label);
   add(std::move(panel));
@@ -100,7 +101,11 @@ void FigureSheet::colour_scale(double highest, const std::string& label) {
   const at::Tensor ramp = heat(at::linspace(1, 0, 128).unsqueeze(1));
   Panel panel{embedded(ramp, kBar, kPicture), kBar + kText, kPicture + kLabel};
   for (const double part : {0.0, 0.5, 1.0})
-    panel.svg += text(kBar + 5, kPicture * (1 - part) + (part == 0.0 ? 0 : part == 1.0 ? 10 : 4), "start", fmt::format("{:.3g}", part * highest));
+    panel.svg += text(kBar + 5,
+                      kPicture * (1 - part) + (part == 0.0   ? 0
+                                               : part == 1.0 ? 10
+                                                             : 4),
+                      "start", fmt::format("{:.3g}", part * highest));
   panel.svg += text(0, kPicture + 15, "start", label);
   add(std::move(panel));
 }
@@ -125,7 +130,8 @@ std::string FigureSheet::svg() const {
   }
   height += kMargin - kGap;
   return fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} {1:.0f}\">\n<style>{2}</style>\n"
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} "
+      "{1:.0f}\">\n<style>{2}</style>\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{3}</svg>\n",
       width, height, sheet_style, body);
 }

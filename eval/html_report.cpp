@@ -103,9 +103,7 @@ void HtmlReport::table(const std::string& corner, const std::vector<Column>& col
   const auto ranks = cell_ranks(columns, rows);
   std::vector<std::vector<std::string>> lines;
   for (size_t r = 0; r < rows.size(); ++r) {
-    const auto written = [&](const std::string& text) {
-      return rows[r].note ? "<span class=\"note\">" + text + "</span>" : text;
-    };
+    const auto written = [&](const std::string& text) { return rows[r].note ? "<span class=\"note\">" + text + "</span>" : text; };
     std::vector<std::string> line = {written(escape_html(rows[r].name))};
     const auto ranked = std::count_if(rows.begin(), rows.end(), [](const TableRow& row) { return !row.note; });
     for (size_t c = 0; c < columns.size(); ++c) {

@@ -153,8 +153,8 @@ std::string line_chart(const std::string& title, const std::vector<Series>& seri
     if (shown.size() == 1) continue;
     const double x = page.left + static_cast<double>(s % a_line) * (page.width - page.left - page.right) / static_cast<double>(a_line),
                  y = page.height + legend_line * static_cast<double>(s / a_line) + 8;
-    svg += fmt::format("<line x1=\"{0:.1f}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"{3}\" stroke-width=\"3\"{4}/>", x, x + 18,
-                       y - 4, colour, dashes);
+    svg += fmt::format("<line x1=\"{0:.1f}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"{3}\" stroke-width=\"3\"{4}/>", x,
+                       x + 18, y - 4, colour, dashes);
     svg += text_at(x + 23, y, "start", shown[s].name);
   }
   return svg + "</svg>";

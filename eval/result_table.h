@@ -32,11 +32,11 @@ struct ResultCell {
 struct ResultRow {
   std::string name;
   std::vector<ResultCell> cells;
-  std::vector<uint64_t> seeds;            // one for each of a cell's values; empty where nothing is drawn
-  std::vector<std::string> pictures;      // names
-  std::string how;                        // the command, or the folder the pictures came from
-  std::filesystem::path first_folder;     // pictures of the first seed
-  std::string missing;                    // why nothing was measured
+  std::vector<uint64_t> seeds;         // one for each of a cell's values; empty where nothing is drawn
+  std::vector<std::string> pictures;   // names
+  std::string how;                     // the command, or the folder the pictures came from
+  std::filesystem::path first_folder;  // pictures of the first seed
+  std::string missing;                 // why nothing was measured
 };
 
 struct ResultBlock {

@@ -27,8 +27,8 @@ std::string escaped(const std::string& text) {
 }
 
 std::string latex_text(const std::string& text) {
-  static const std::map<std::string, std::string> replacements = {
-      {"↑", "$\\uparrow$"}, {"↓", "$\\downarrow$"}, {"±", "$\\pm$"}, {"×", "$\\times$"}, {"−", "$-$"}, {"λ", "$\\lambda$"}};
+  static const std::map<std::string, std::string> replacements = {{"↑", "$\\uparrow$"}, {"↓", "$\\downarrow$"}, {"±", "$\\pm$"},
+                                                                  {"×", "$\\times$"},   {"−", "$-$"},           {"λ", "$\\lambda$"}};
   std::string result;
   for (const char c : text) {
     if (c == '\\') {
@@ -169,9 +169,9 @@ std::string differences_from_best(const std::vector<Column>& columns, const std:
       if (r == best || rows[r].note || best_values.empty()) continue;
       const auto its_values = values(r, c);
       if (its_values.size() != best_values.size()) continue;
-      text += fmt::format("{}: {} − {} = {:+.{}f}, p = {:.4f}\n", columns[c].title, rows[r].name, rows[best].name,
-                          rows[r].cells[c].mean - rows[best].cells[c].mean, columns[c].decimals + 1,
-                          paired_p_value(its_values, best_values));
+      text +=
+          fmt::format("{}: {} − {} = {:+.{}f}, p = {:.4f}\n", columns[c].title, rows[r].name, rows[best].name,
+                      rows[r].cells[c].mean - rows[best].cells[c].mean, columns[c].decimals + 1, paired_p_value(its_values, best_values));
     }
   }
   return text;

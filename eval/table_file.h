@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "core/config_tree.h"
 #include "core/config_reader.h"
+#include "core/config_tree.h"
 
 namespace lpnsr {
 

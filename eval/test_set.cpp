@@ -14,9 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string where_from(const TestSet& set) {
-  return set.source.empty() ? "" : fmt::format("\n  {} comes from: {}", set.name, set.source);
-}
+std::string where_from(const TestSet& set) { return set.source.empty() ? "" : fmt::format("\n  {} comes from: {}", set.name, set.source); }
 
 // The pictures of the set by name; two of one name in different folders would overwrite each other's results.
 void refuse_doubles(const TestSet& set, const std::vector<TestPicture>& pictures) {
@@ -79,7 +77,8 @@ std::vector<TestPicture> find_test_pictures(const TestSet& set) {
     }
     if (!present) continue;
     try {
-      for (const auto& pair : pair_pictures(set.low[i], high)) pictures.push_back({pair.picture.stem().string(), pair.picture, pair.reference});
+      for (const auto& pair : pair_pictures(set.low[i], high))
+        pictures.push_back({pair.picture.stem().string(), pair.picture, pair.reference});
     } catch (const UsageError&) {
       throw;
     } catch (const Error& error) {

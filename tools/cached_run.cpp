@@ -114,9 +114,10 @@ fs::path experiment_of(const MethodEntry& method, const fs::path& file, const st
   const fs::path folder = file.parent_path(), own = (folder / method.experiment).lexically_normal();
   if (overlay_name.empty()) return own;
   const fs::path overlay = (folder / overlay_name).lexically_normal();
-  const std::string text = fmt::format("# {} with the networks of {}\nextends = [{}, {}]\n", own.filename().string(), overlay.filename().string(),
-                                       toml_text(std::string_view(fs::absolute(own).lexically_normal().string())),
-                                       toml_text(std::string_view(fs::absolute(overlay).lexically_normal().string())));
+  const std::string text =
+      fmt::format("# {} with the networks of {}\nextends = [{}, {}]\n", own.filename().string(), overlay.filename().string(),
+                  toml_text(std::string_view(fs::absolute(own).lexically_normal().string())),
+                  toml_text(std::string_view(fs::absolute(overlay).lexically_normal().string())));
   const fs::path composed = options.results / "experiments" / fmt::format("{}-{}.toml", own.stem().string(), sha256(text).substr(0, 8));
   make_output_folder(composed.parent_path());
   if (!fs::exists(composed)) write_file_atomically(composed, text);
@@ -124,7 +125,7 @@ fs::path experiment_of(const MethodEntry& method, const fs::path& file, const st
 }
 
 CachedRun::CachedRun(const MethodEntry& method, const fs::path& experiment_file, std::shared_ptr<const StagedSet> data, uint64_t seed,
-           const CacheOptions& options)
+                     const CacheOptions& options)
     : data_(std::move(data)) {
   if (data_->missing) missing_.push_back(*data_->missing);
   if (!method.images.empty()) {
@@ -149,21 +150,30 @@ CachedRun::CachedRun(const MethodEntry& method, const fs::path& experiment_file,
     if (draws_) key_text_ += fmt::format("seed {}\n", seed);
     if (experiment.system.sampling.noise == "optimal") key_text_ += fmt::format("high {}\n", data_->high_hash);
     key_text_ += write_config(fields_of(recipe));
-    restore_ = {"-i", (data_->folder / "low").string(), "--experiment", experiment_file.string(), "--device", options.device,
-                "--precision", options.precision, "--skip-existing"};
+    restore_ = {"-i",
+                (data_->folder / "low").string(),
+                "--experiment",
+                experiment_file.string(),
+                "--device",
+                options.device,
+                "--precision",
+                options.precision,
+                "--skip-existing"};
     const auto add = [this](const std::string& option, const std::string& value) { restore_.insert(restore_.end(), {option, value}); };
     if (!options.weights.empty()) add("--weights-dir", options.weights.string());
     if (options.threads > 0) add("--threads", std::to_string(options.threads));
     if (draws_) add("--seed", std::to_string(seed));
     if (experiment.system.sampling.noise == "optimal") {
       if (data_->set.high.empty())
-        missing_.push_back({"true pictures of " + data_->set.name, "the optimal noise (Eq. 9) is computed from them, and the set has none"});
+        missing_.push_back(
+            {"true pictures of " + data_->set.name, "the optimal noise (Eq. 9) is computed from them, and the set has none"});
       add("--reference", (data_->folder / "high").string());
     }
   }
   key_ = sha256(key_text_).substr(0, kShortHash);
   folder_ = options.results / "cells" / key_;
-  if (!foreign()) restore_.insert(restore_.end(), {"-o", (folder_ / "restored").string() + "/", "--times", (folder_ / "times.jsonl").string()});
+  if (!foreign())
+    restore_.insert(restore_.end(), {"-o", (folder_ / "restored").string() + "/", "--times", (folder_ / "times.jsonl").string()});
 }
 
 void CachedRun::find_foreign(const MethodEntry& method) {
@@ -220,7 +230,8 @@ void CachedRun::restore() const {
 }
 
 fs::path CachedRun::score_file(const Metric& metric) const {
-  const std::string key = fmt::format("program {}\n{} [{}]\n{}", LPNSR_VERSION, metric.name, full_protocol(metric), metric.needs_reference() ? data_->high_hash : "");
+  const std::string key = fmt::format("program {}\n{} [{}]\n{}", LPNSR_VERSION, metric.name, full_protocol(metric),
+                                      metric.needs_reference() ? data_->high_hash : "");
   return folder_ / "scores" / (sha256(key).substr(0, kShortHash) + ".json");
 }
 

@@ -39,7 +39,7 @@ struct StagedSet {
   TestSet set;
   std::vector<TestPicture> pictures;  // empty where something is missing
   std::optional<Missing> missing;
-  std::string low_hash, high_hash;    // of names and contents
+  std::string low_hash, high_hash;  // of names and contents
   std::filesystem::path folder;
 };
 StagedSet stage_set(const TestSet& set, const CacheOptions& options);
@@ -48,11 +48,11 @@ class CachedRun {
  public:
   // `base`: the file that the method's experiment is relative to. Throws UsageError where the experiment cannot be right.
   CachedRun(const MethodEntry& method, const std::filesystem::path& experiment, std::shared_ptr<const StagedSet> data, uint64_t seed,
-       const CacheOptions& options);
+            const CacheOptions& options);
 
   const std::vector<Missing>& missing() const { return missing_; }
-  bool foreign() const { return restore_.empty(); }                      // pictures made elsewhere
-  bool draws() const { return draws_; }                                  // whether the seed matters
+  bool foreign() const { return restore_.empty(); }  // pictures made elsewhere
+  bool draws() const { return draws_; }              // whether the seed matters
   const std::string& key() const { return key_; }
   const std::filesystem::path& folder() const { return folder_; }
   std::string command() const;  // as a person would type it; the folder of pictures made elsewhere
@@ -62,8 +62,8 @@ class CachedRun {
   std::vector<PicturePair> pairs() const;
   bool restored() const;
   bool scored(const Metric& metric) const;
-  void restore() const;                     // what is not there yet
-  void score(const Metric& metric) const;   // restored() must hold
+  void restore() const;                    // what is not there yet
+  void score(const Metric& metric) const;  // restored() must hold
   // For each picture; of a metric of sets one value.
   std::vector<double> scores(const Metric& metric) const;
   // Seconds a picture: their mean without the first, which pays for warming up; NaN where none were measured.

@@ -22,8 +22,7 @@ void ChainPictures::operator()(const ChainState& state) {
     const int64_t patch = patches_[state.index]++;
     const std::string number = patch == 0 ? "" : fmt::format("-patch{}", patch + 1);
     if (!noise_maps_.empty() && state.index > 0) {
-      write_below(noise_maps_, fmt::format("{}-t{}{}.png", picture_, state.index + 1, number),
-                  noise_picture(state.noise[n].cpu()));
+      write_below(noise_maps_, fmt::format("{}-t{}{}.png", picture_, state.index + 1, number), noise_picture(state.noise[n].cpu()));
     }
     if (!predictions_.empty()) {
       write_below(predictions_, fmt::format("{}-t{}-x0{}.png", picture_, state.index + 1, number),

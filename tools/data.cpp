@@ -60,10 +60,12 @@ int check_sets(const std::vector<TestSet>& sets, const CommonOptions& common) {
 
 int run_data(const Arguments& arguments) {
   namespace po = boost::program_options;
-  CommandLine line("data", "Reads every training picture of an experiment, or every picture of a table's data sets, and says what is missing or damaged.",
-                   "lpnsr data check experiments/lpnsr.toml\n"
-                   "  lpnsr data check experiments/data/realsr.toml\n"
-                   "  lpnsr data check table2");
+  CommandLine line(
+      "data",
+      "Reads every training picture of an experiment, or every picture of a table's data sets, and says what is missing or damaged.",
+      "lpnsr data check experiments/lpnsr.toml\n"
+      "  lpnsr data check experiments/data/realsr.toml\n"
+      "  lpnsr data check table2");
   CommonOptions common;
   std::string action, experiment_file;
   line.add()("action", po::value(&action)->required()->value_name("check"), "what to do")(

@@ -25,14 +25,15 @@ int run_figure(const Arguments& arguments) {
   std::string output, cells;
   line.add()("name", po::value(&names)->required()->value_name("NAME"), "1 to 6, a name of experiments/figures, or a figure's file")(
       "output,o", po::value(&output)->default_value("results/figures")->value_name("DIR"), "for NAME.png and NAME.svg")(
-      "results", po::value(&cells)->default_value("results")->value_name("DIR"), "the folder of lpnsr table, whose cells are used and added to");
+      "results", po::value(&cells)->default_value("results")->value_name("DIR"),
+      "the folder of lpnsr table, whose cells are used and added to");
   line.positional("name", -1);
   add_common_options(line, common, {"weights-dir", "set", "device", "precision", "threads", "json"});
   if (!line.parse(arguments)) return 0;
   set_threads(common.threads);
   const CacheOptions options{cells, weights_folder(common.weights_dir), common.device, common.precision, common.threads};
   static const std::map<std::string, FigureSheet (*)(const FigureFile&, const CacheOptions&)> kinds = {
-      {"crops", draw_crops}, {"noise", draw_noise}, {"distribution", draw_distribution},
+      {"crops", draw_crops},   {"noise", draw_noise}, {"distribution", draw_distribution},
       {"spread", draw_spread}, {"steps", draw_steps}, {"curves", draw_curves}};
 
   make_output_folder(output);

@@ -163,7 +163,8 @@ FigureSheet draw_distribution(const FigureFile& figure, const CacheOptions& opti
         sheet.chart(fmt::format("{}: μ = {:.3f}, σ = {:.3f}", what, mean, deviation), series,
                     {.x_label = of_noise ? "noise" : "latent value", .y_label = "density", .width = 330, .height = 190});
       };
-      for (auto step = chain.noise.rbegin(); step != chain.noise.rend(); ++step) chart(fmt::format("t = {}", step->first), step->second, true);
+      for (auto step = chain.noise.rbegin(); step != chain.noise.rend(); ++step)
+        chart(fmt::format("t = {}", step->first), step->second, true);
       chart("x'0", chain.latent, false);
     }
   }

@@ -45,8 +45,8 @@ struct SweepOptions {
 };
 
 int train(const Training& training, const SweepOptions& options) {
-  Arguments words{"train", training.experiment.string(), "--output", training.product.parent_path().string(), "--resume", "auto",
-                  "--device", options.common.device, "--threads", std::to_string(options.common.threads)};
+  Arguments words{"train",    training.experiment.string(), "--output",  training.product.parent_path().string(), "--resume", "auto",
+                  "--device", options.common.device,        "--threads", std::to_string(options.common.threads)};
   if (!options.common.weights_dir.empty()) words.insert(words.end(), {"--weights-dir", options.common.weights_dir});
   if (options.common.precision != "fp32") words.insert(words.end(), {"--precision", options.common.precision});
   for (const auto& key : options.set) words.insert(words.end(), {"--set", key});
@@ -60,11 +60,12 @@ bool interrupted(int status) { return status >= 128; }
 
 int run_sweep(const Arguments& arguments) {
   namespace po = boost::program_options;
-  CommandLine line("sweep",
-                   "Trains the experiments of tables whose weights are the product of their own training, one after the other, then computes "
-                   "the tables. What is there already is kept, and an interrupted run goes on.",
-                   "lpnsr sweep 6 --device cuda --processes 8\n"
-                   "  sbatch --array 0-2 --gres gpu:1 --wrap 'lpnsr sweep 6 --device cuda'");
+  CommandLine line(
+      "sweep",
+      "Trains the experiments of tables whose weights are the product of their own training, one after the other, then computes "
+      "the tables. What is there already is kept, and an interrupted run goes on.",
+      "lpnsr sweep 6 --device cuda --processes 8\n"
+      "  sbatch --array 0-2 --gres gpu:1 --wrap 'lpnsr sweep 6 --device cuda'");
   SweepOptions options;
   CommonOptions& common = options.common;
   std::vector<std::string> names;
@@ -80,7 +81,8 @@ int run_sweep(const Arguments& arguments) {
   line.positional("name", -1);
   add_common_options(line, common, {"weights-dir", "set", "device", "precision", "threads", "json"});
   if (!line.parse(arguments)) return 0;
-  if (options.processes < 1 || options.processes > 1024) throw UsageError(fmt::format("--processes {}: 1 to 1024 expected", options.processes));
+  if (options.processes < 1 || options.processes > 1024)
+    throw UsageError(fmt::format("--processes {}: 1 to 1024 expected", options.processes));
 
   const CacheOptions cells{output, weights_folder(common.weights_dir), common.device, common.precision, common.threads};
   std::vector<Training> trainings;
@@ -107,7 +109,8 @@ int run_sweep(const Arguments& arguments) {
     if (interrupted(status)) return status;
     if (status != 0) failures.push_back(fmt::format("{}: training ended with status {}", training.experiment.string(), status));
   }
-  if (!failures.empty()) throw Error(fmt::format("{} of {} trainings failed:\n  {}", failures.size(), trainings.size(), fmt::join(failures, "\n  ")));
+  if (!failures.empty())
+    throw Error(fmt::format("{} of {} trainings failed:\n  {}", failures.size(), trainings.size(), fmt::join(failures, "\n  ")));
   if (!share.alone()) {
     log_info("this part is done; 'lpnsr table {}' computes the tables when all are", fmt::join(names, " "));
     return 0;

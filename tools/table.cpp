@@ -64,7 +64,8 @@ int run_table(const Arguments& arguments) {
       "NAME.md, .tex, .csv, -scores.csv, .json, results.html, and cells/ with what is kept")(
       "processes", po::value(&processes)->default_value(1)->value_name("N"),
       "processes on this machine, a cell each at a time; the tasks of a Slurm array share out the cells by themselves")(
-      "dry-run", po::bool_switch(&dry_run), "only say what is there, what is to do and exactly which files are missing (then the exit status is 1)")(
+      "dry-run", po::bool_switch(&dry_run),
+      "only say what is there, what is to do and exactly which files are missing (then the exit status is 1)")(
       "recompute", po::bool_switch(&recompute), "forget what is kept of these tables");
   line.positional("name", -1);
   add_common_options(line, common, {"weights-dir", "set", "device", "precision", "threads", "json"});
@@ -73,7 +74,7 @@ int run_table(const Arguments& arguments) {
   set_threads(common.threads);
   const Share share = share_from_environment();
   const CacheOptions options{output, weights_folder(common.weights_dir), device_of_share(common.device, share), common.precision,
-                            common.threads};
+                             common.threads};
 
   std::vector<TableRun> runs;
   for (const auto& file : table_files(names)) runs.emplace_back(read_table_file(file, common.set), options);

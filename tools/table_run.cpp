@@ -54,7 +54,8 @@ std::vector<TableColumn> prepare_columns(const std::vector<std::string>& names, 
       throw;
     } catch (const Error& error) {
       column.missing = {fmt::format("weights of the metric {}", name), error.what()};
-      column.column = {description.label + (description.higher_is_better ? " ↑" : " ↓"), description.higher_is_better, description.decimals};
+      column.column = {description.label + (description.higher_is_better ? " ↑" : " ↓"), description.higher_is_better,
+                       description.decimals};
     }
   }
   return columns;
@@ -71,9 +72,9 @@ bool compute_cell(const CachedRun& cell, const std::vector<TableColumn>& columns
   return true;
 }
 
-TableRun::TableRun(TableFile file, const CacheOptions& options) : file_(std::move(file)), columns_(prepare_columns(file_.columns, options)) {
-  for (const auto& name : file_.data)
-    sets_.push_back(std::make_shared<StagedSet>(stage_set(read_test_set(file_.beside(name)), options)));
+TableRun::TableRun(TableFile file, const CacheOptions& options)
+    : file_(std::move(file)), columns_(prepare_columns(file_.columns, options)) {
+  for (const auto& name : file_.data) sets_.push_back(std::make_shared<StagedSet>(stage_set(read_test_set(file_.beside(name)), options)));
   for (size_t data = 0; data < sets_.size(); ++data) {
     for (size_t row = 0; row < file_.rows.size(); ++row) {
       paper_numbers(row, data);
@@ -115,7 +116,8 @@ std::string TableRun::plan() const {
     std::vector<std::string> files;
     for (const auto& what : entry.cell.missing()) files.push_back(what.file);
     const auto work = files.empty() ? to_do(entry) : files;
-    text += fmt::format("  {}: {}{}\n", label(entry), files.empty() ? "" : "missing ", work.empty() ? "done" : fmt::format("{}", fmt::join(work, ", ")));
+    text += fmt::format("  {}: {}{}\n", label(entry), files.empty() ? "" : "missing ",
+                        work.empty() ? "done" : fmt::format("{}", fmt::join(work, ", ")));
   }
   const auto all = missing(false);
   if (!all.empty()) text += "missing:\n";
@@ -131,11 +133,15 @@ nlohmann::json TableRun::plan_json() const {
     const auto& row = file_.rows[entry.row];
     std::vector<std::string> files;
     for (const auto& what : entry.cell.missing()) files.push_back(what.file);
-    nlohmann::json cell = {{"row", row.name},   {"group", row.group},
+    nlohmann::json cell = {{"row", row.name},
+                           {"group", row.group},
                            {"data", sets_[entry.data]->set.name},
-                           {"experiment", row.experiment}, {"images", row.images},
-                           {"missing", files},  {"to_do", files.empty() ? to_do(entry) : std::vector<std::string>{}},
-                           {"key", entry.cell.key()},      {"command", entry.cell.command()}};
+                           {"experiment", row.experiment},
+                           {"images", row.images},
+                           {"missing", files},
+                           {"to_do", files.empty() ? to_do(entry) : std::vector<std::string>{}},
+                           {"key", entry.cell.key()},
+                           {"command", entry.cell.command()}};
     if (entry.cell.draws()) cell["seed"] = file_.seeds[entry.seed];
     result["cells"].push_back(std::move(cell));
   }

@@ -52,15 +52,17 @@ TEST(ResultCell, MeansOverSeedsAndPictures) {
 
 TEST(ResultTable, MarkdownHasThePapersNumbersAndTheDifference) {
   const auto text = example().markdown();
-  EXPECT_THAT(text, AllOf(HasSubstr("## Set, T = 4"), HasSubstr("**22.50 ± 0.71 [20.50, 24.50]**"), HasSubstr("as published"), HasSubstr("22.00"),
-                          HasSubstr("+0.50"), HasSubstr("* absent: missing weights"), HasSubstr("theirs, \"quoted\" − ours = -0.500, p = ")));
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("## Set, T = 4"), HasSubstr("**22.50 ± 0.71 [20.50, 24.50]**"), HasSubstr("as published"), HasSubstr("22.00"),
+                    HasSubstr("+0.50"), HasSubstr("* absent: missing weights"), HasSubstr("theirs, \"quoted\" − ours = -0.500, p = ")));
   EXPECT_THAT(text, Not(HasSubstr("**25.00"))) << "what the paper states has no rank";
 }
 
 TEST(ResultTable, CsvAndJson) {
   const auto table = example();
-  EXPECT_THAT(table.csv(), AllOf(HasSubstr("Set,T = 4,ours,1,22,5\n"), HasSubstr("Set,T = 4,ours,2,23,7\n"), HasSubstr("Set,T = 4,ours,paper,22,\n"),
-                                 HasSubstr("Set,T = 4,\"theirs, \"\"quoted\"\"\",,22,9\n"), HasSubstr("Set,T = 4,absent,paper,25,4\n")));
+  EXPECT_THAT(table.csv(),
+              AllOf(HasSubstr("Set,T = 4,ours,1,22,5\n"), HasSubstr("Set,T = 4,ours,2,23,7\n"), HasSubstr("Set,T = 4,ours,paper,22,\n"),
+                    HasSubstr("Set,T = 4,\"theirs, \"\"quoted\"\"\",,22,9\n"), HasSubstr("Set,T = 4,absent,paper,25,4\n")));
   EXPECT_THAT(table.scores_csv(), AllOf(HasSubstr("Set,T = 4,ours,2,b,23,\n"), Not(HasSubstr("absent"))));
   const auto json = table.json();
   EXPECT_EQ(json["blocks"][0]["rows"][0]["cells"]["psnr"]["rank"], 1);
@@ -77,27 +79,35 @@ TEST(ResultTable, LatexMarksAsThePaperDoes) {
 
 // Slow: runs LaTeX where it is installed (tools/setup --documents).
 TEST(ResultTable, LatexCompiles) {
-  if (std::system("command -v pdflatex >/dev/null 2>&1") != 0) GTEST_SKIP() << "pdflatex is not installed: tools/setup --documents installs it";
+  if (std::system("command -v pdflatex >/dev/null 2>&1") != 0)
+    GTEST_SKIP() << "pdflatex is not installed: tools/setup --documents installs it";
   const TemporaryFolder folder;
   auto table = example();
   table.blocks[0].rows[0].name = "λ_l ~ 50% of $x^2$ & #1 {a} \\b × c";
-  write_text(folder / "table.tex", "\\documentclass{article}\n\\usepackage{booktabs,xcolor}\n\\begin{document}\n" + table.latex() + "\\end{document}\n");
-  const int status = std::system(fmt::format("cd {} && pdflatex -interaction=nonstopmode -halt-on-error table.tex > out.txt 2>&1", folder.path().string()).c_str());
+  write_text(folder / "table.tex",
+             "\\documentclass{article}\n\\usepackage{booktabs,xcolor}\n\\begin{document}\n" + table.latex() + "\\end{document}\n");
+  const int status = std::system(
+      fmt::format("cd {} && pdflatex -interaction=nonstopmode -halt-on-error table.tex > out.txt 2>&1", folder.path().string()).c_str());
   EXPECT_EQ(status, 0) << read_file(folder / "out.txt");
   EXPECT_TRUE(std::filesystem::exists(folder / "table.pdf"));
 }
 
 // Slow: opens the page in a browser where one is installed (tools/setup --documents).
 TEST(ResultTable, ThePageOpensInABrowserWithoutErrors) {
-  if (std::system("command -v chromium >/dev/null 2>&1") != 0) GTEST_SKIP() << "chromium is not installed: tools/setup --documents installs it";
+  if (std::system("command -v chromium >/dev/null 2>&1") != 0)
+    GTEST_SKIP() << "chromium is not installed: tools/setup --documents installs it";
   const TemporaryFolder folder;
   HtmlReport report("Results");
   example().add_to(report);
   report.write(folder / "results.html");
-  const int status = std::system(fmt::format("cd {0} && HOME={0} timeout 100 chromium --headless=new --no-sandbox --disable-gpu --enable-logging=stderr "
-                                             "--virtual-time-budget=2000 --dump-dom file://{0}/results.html > dom.txt 2> log.txt", folder.path().string()).c_str());
+  const int status =
+      std::system(fmt::format("cd {0} && HOME={0} timeout 100 chromium --headless=new --no-sandbox --disable-gpu --enable-logging=stderr "
+                              "--virtual-time-budget=2000 --dump-dom file://{0}/results.html > dom.txt 2> log.txt",
+                              folder.path().string())
+                      .c_str());
   EXPECT_EQ(status, 0) << read_file(folder / "log.txt");
-  EXPECT_THAT(read_file(folder / "dom.txt"), AllOf(HasSubstr("<h1>Results</h1>"), HasSubstr("as published"), HasSubstr("A 100% table_of &amp; {things}")));
+  EXPECT_THAT(read_file(folder / "dom.txt"),
+              AllOf(HasSubstr("<h1>Results</h1>"), HasSubstr("as published"), HasSubstr("A 100% table_of &amp; {things}")));
   EXPECT_THAT(read_file(folder / "log.txt"), AllOf(Not(HasSubstr("CONSOLE")), Not(HasSubstr("Uncaught"))));
 }
 

@@ -33,13 +33,15 @@ class FigureCommand : public ::testing::Test {
   // The SVG of a figure of `text`; the PNG has twice its pixels.
   std::string figure(const std::string& text) {
     write_text(folder_ / "fig.toml", text);
-    const auto result = run_program({"figure", path("fig.toml"), "--output", path("figures"), "--results", path("results"), "--weights-dir", path("weights")});
+    const auto result = run_program(
+        {"figure", path("fig.toml"), "--output", path("figures"), "--results", path("results"), "--weights-dir", path("weights")});
     EXPECT_EQ(result.status, 0) << result.err;
     if (result.status != 0) return "";
     EXPECT_EQ(result.out, path("figures/fig.svg") + "\n" + path("figures/fig.png") + "\n");
     const std::string svg = read_file(folder_ / "figures/fig.svg");
-    EXPECT_THAT(svg.substr(svg.find("viewBox")), HasSubstr(fmt::format("viewBox=\"0 0 {} {}\"", read_image(path("figures/fig.png")).width() / 2,
-                                                                     read_image(path("figures/fig.png")).height() / 2)));
+    EXPECT_THAT(svg.substr(svg.find("viewBox")),
+                HasSubstr(fmt::format("viewBox=\"0 0 {} {}\"", read_image(path("figures/fig.png")).width() / 2,
+                                      read_image(path("figures/fig.png")).height() / 2)));
     return svg;
   }
   static size_t count(const std::string& text, const std::string& part) {
@@ -51,14 +53,17 @@ class FigureCommand : public ::testing::Test {
 };
 
 TEST_F(FigureCommand, CropsSideBySide) {
-  const auto svg = figure(std::string("data = \"set.toml\"\nside = 24\n[[picture]]\nname = \"b\"\nbox = [8, 16, 32, 16]\n[[picture]]\nname = \"a\"\n") +
-                          one_row + "[[row]]\nname = \"two <steps>\"\nexperiment = \"steps2.toml\"\n");
+  const auto svg =
+      figure(std::string("data = \"set.toml\"\nside = 24\n[[picture]]\nname = \"b\"\nbox = [8, 16, 32, 16]\n[[picture]]\nname = \"a\"\n") +
+             one_row + "[[row]]\nname = \"two <steps>\"\nexperiment = \"steps2.toml\"\n");
   EXPECT_EQ(count(svg, "<image"), 2 * 5);
   EXPECT_EQ(count(svg, "stroke=\"#e02020\""), 2);
   EXPECT_THAT(svg, AllOf(HasSubstr("two &lt;steps&gt;"), HasSubstr(">LR<"), HasSubstr(">HR<")));
   write_text(folder_ / "fig.toml", std::string("data = \"set.toml\"\n[[picture]]\nname = \"b\"\nbox = [60, 0, 8, 8]\n") + one_row);
-  EXPECT_THAT(run_program({"figure", path("fig.toml"), "--results", path("results"), "--output", path("figures"), "--weights-dir", path("weights")}).err,
-              HasSubstr("does not lie within its 64x64 pixels"));
+  EXPECT_THAT(
+      run_program({"figure", path("fig.toml"), "--results", path("results"), "--output", path("figures"), "--weights-dir", path("weights")})
+          .err,
+      HasSubstr("does not lie within its 64x64 pixels"));
 }
 
 TEST_F(FigureCommand, NoiseOfEachStep) {
@@ -84,7 +89,10 @@ TEST_F(FigureCommand, SpreadOverSeeds) {
 TEST_F(FigureCommand, MetricsAgainstSteps) {
   std::string table = "columns = [\"psnr\", \"ssim\"]\ndata = [\"set.toml\"]\n";
   for (const int steps : {1, 2, 3, 4})
-    table += fmt::format("[[row]]\ngroup = \"T = {0}\"\nname = \"LPNSR\"\nexperiment = \"steps{0}.toml\"\npaper = [{{ data = \"Set\", values = [2{0}, 0.5] }}]\n", steps);
+    table += fmt::format(
+        "[[row]]\ngroup = \"T = {0}\"\nname = \"LPNSR\"\nexperiment = \"steps{0}.toml\"\npaper = [{{ data = \"Set\", values = [2{0}, 0.5] "
+        "}}]\n",
+        steps);
   write_text(folder_ / "table.toml", table);
   const auto svg = figure("kind = \"steps\"\ntable = \"table.toml\"\ncolumns = [\"psnr\"]\n");
   EXPECT_EQ(count(svg, "class=\"chart\""), 1);

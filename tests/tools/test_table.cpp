@@ -1,7 +1,6 @@
 // lpnsr table, sweep and data check with a small system.
-#include <fstream>
 #include <map>
-#include <thread>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -74,7 +73,8 @@ paper = [{{ data = "Set", values = [20.0, 0.5] }}]
     std::map<std::string, fs::file_time_type> times;
     for (const auto& entry : fs::recursive_directory_iterator(folder_ / output / "cells")) {
       const auto extension = entry.path().extension();
-      if (extension == ".png" || entry.path().parent_path().filename() == "scores") times[entry.path().string()] = fs::last_write_time(entry);
+      if (extension == ".png" || entry.path().parent_path().filename() == "scores")
+        times[entry.path().string()] = fs::last_write_time(entry);
     }
     return times;
   }
@@ -94,7 +94,8 @@ paper = [{{ data = "Set", values = [20.0, 0.5] }}]
 TEST_F(TableCommand, WritesEveryFormat) {
   const auto result = table();
   ASSERT_EQ(result.status, 0) << result.err;
-  EXPECT_THAT(result.out, AllOf(HasSubstr("two steps"), HasSubstr("as published"), HasSubstr("27.50"), HasSubstr("difference"), HasSubstr("±")));
+  EXPECT_THAT(result.out,
+              AllOf(HasSubstr("two steps"), HasSubstr("as published"), HasSubstr("27.50"), HasSubstr("difference"), HasSubstr("±")));
   for (const auto* file : {"mine.md", "mine.tex", "mine.csv", "mine-scores.csv", "mine.json", "results.html"})
     EXPECT_TRUE(fs::exists(folder_ / "results" / file)) << file;
   const auto json = nlohmann::json::parse(read_file(folder_ / "results/mine.json"));
@@ -110,17 +111,19 @@ TEST_F(TableCommand, WritesEveryFormat) {
   EXPECT_TRUE(rows[4]["cells"]["psnr"]["mean"].is_null());
   EXPECT_EQ(rows[4]["cells"]["psnr"]["paper"], 20.0);
   const auto latex = read_file(folder_ / "results/mine.tex");
-  EXPECT_THAT(latex, AllOf(HasSubstr("\\toprule"), HasSubstr("\\textcolor{red}"), HasSubstr("\\textcolor{blue}"), HasSubstr("optimal\\_noise")));
+  EXPECT_THAT(latex,
+              AllOf(HasSubstr("\\toprule"), HasSubstr("\\textcolor{red}"), HasSubstr("\\textcolor{blue}"), HasSubstr("optimal\\_noise")));
   const auto csv = read_file(folder_ / "results/mine-scores.csv");
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 3 * (1 + 2 + 2 + 1));
   const auto page = read_file(folder_ / "results/results.html");
-  EXPECT_THAT(page, AllOf(HasSubstr("Mine &amp; theirs"), HasSubstr("lpnsr restore"), HasSubstr("data:image/png"), Not(HasSubstr("src=\"http"))));
+  EXPECT_THAT(page,
+              AllOf(HasSubstr("Mine &amp; theirs"), HasSubstr("lpnsr restore"), HasSubstr("data:image/png"), Not(HasSubstr("src=\"http"))));
 }
 
 TEST_F(TableCommand, EqualsRestoreAndEvaluate) {
   ASSERT_EQ(table().status, 0);
-  const auto restored = run_program({"restore", "-i", path("lq"), "-o", path("by_hand") + "/", "--experiment", path("two.toml"), "--seed", "2",
-                                     "--weights-dir", path("weights")});
+  const auto restored = run_program({"restore", "-i", path("lq"), "-o", path("by_hand") + "/", "--experiment", path("two.toml"), "--seed",
+                                     "2", "--weights-dir", path("weights")});
   ASSERT_EQ(restored.status, 0) << restored.err;
   const auto scored = run_program({"evaluate", "--restored", path("by_hand"), "--reference", path("hr"), "--metrics", "psnr", "--json"});
   const auto json = nlohmann::json::parse(read_file(folder_ / "results/mine.json"));
@@ -155,8 +158,8 @@ TEST_F(TableCommand, KilledAtAnyInstantItEndsTheSame) {
   for (int attempt = 0; attempt < 6; ++attempt) {
     const std::string program = std::getenv("LPNSR_PROGRAM");
     // Killed without warning after a while that is different each time.
-    const std::string command = fmt::format("timeout -s KILL {} {} table {} --output {} --weights-dir {} >/dev/null 2>&1", 0.25 + 0.17 * attempt, program,
-                                            path("mine.toml"), path("results"), path("weights"));
+    const std::string command = fmt::format("timeout -s KILL {} {} table {} --output {} --weights-dir {} >/dev/null 2>&1",
+                                            0.25 + 0.17 * attempt, program, path("mine.toml"), path("results"), path("weights"));
     [[maybe_unused]] const int status = std::system(command.c_str());
     if (!fs::exists(folder_ / "results/cells")) continue;
     const auto now = kept();
@@ -194,8 +197,9 @@ TEST_F(TableCommand, NamesWhatIsMissingAndComputesTheRest) {
   fs::remove(folder_ / "weights/noise_predictor.pth");
   const auto plan = table({"--dry-run"});
   EXPECT_EQ(plan.status, 1);
-  EXPECT_THAT(plan.out, AllOf(HasSubstr("two steps on Set, seed 1: missing noise_predictor.pth"), HasSubstr("optimal_noise on Set, seed 1: restore 3 pictures"),
-                              HasSubstr("nowhere"), HasSubstr("huggingface.co")));
+  EXPECT_THAT(plan.out,
+              AllOf(HasSubstr("two steps on Set, seed 1: missing noise_predictor.pth"),
+                    HasSubstr("optimal_noise on Set, seed 1: restore 3 pictures"), HasSubstr("nowhere"), HasSubstr("huggingface.co")));
   const auto result = table();
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.err, HasSubstr("noise_predictor.pth"));
@@ -219,7 +223,8 @@ TEST_F(TableCommand, FaultsOfTheFileAreTold) {
   EXPECT_EQ(result.status, 2);
   EXPECT_THAT(result.err, AllOf(HasSubstr("mine.toml:5"), HasSubstr("did you mean 'experiment'?")));
   write_text(folder_ / "mine.toml",
-             "columns = [\"psnr\"]\ndata = [\"set.toml\"]\n[[row]]\nname = \"x\"\nexperiment = \"two.toml\"\npaper = [{ data = \"Set\", values = [1.0, 2.0] }]\n");
+             "columns = [\"psnr\"]\ndata = [\"set.toml\"]\n[[row]]\nname = \"x\"\nexperiment = \"two.toml\"\npaper = [{ data = \"Set\", "
+             "values = [1.0, 2.0] }]\n");
   EXPECT_THAT(table().err, HasSubstr("2 values for the 1 columns"));
   write_text(folder_ / "mine.toml", "columns = [\"psnr\"]\ndata = [\"set.toml\"]\nrow = 3\n");
   EXPECT_THAT(table().err, HasSubstr("[[row]]"));
@@ -228,8 +233,9 @@ TEST_F(TableCommand, FaultsOfTheFileAreTold) {
 
 TEST_F(TableCommand, AnOverlayPutsOtherNetworksUnderTheSameRows) {
   write_text(folder_ / "row.toml", "pre_upsampler = \"bicubic\"\n[sampling]\nsteps = 2\n");
-  write_text(folder_ / "mine.toml",
-             "columns = [\"psnr\"]\ndata = [\"set.toml\"]\noverlay = \"networks.toml\"\n[[row]]\nname = \"x\"\nexperiment = \"row.toml\"\n");
+  write_text(
+      folder_ / "mine.toml",
+      "columns = [\"psnr\"]\ndata = [\"set.toml\"]\noverlay = \"networks.toml\"\n[[row]]\nname = \"x\"\nexperiment = \"row.toml\"\n");
   auto networks = read_file(folder_ / "small.toml");
   networks.erase(networks.find("pre_upsampler"), networks.find('\n', networks.find("pre_upsampler")) - networks.find("pre_upsampler"));
   networks.erase(networks.find("\nsteps = 0"), 10);
@@ -243,13 +249,14 @@ TEST_F(TableCommand, DataCheckSaysWhatIsWrong) {
   EXPECT_EQ(run_program({"data", "check", path("mine.toml")}).out, "Set: 3 pictures, all well\n");
   write_rgb(folder_ / "hr/b.png", torch::zeros({3, 30, 32}));
   fs::remove(folder_ / "lq/c.png");
-  write_text(folder_ / "set.toml",
-             fmt::format("name = \"Set\"\npictures = 3\nsource = \"example.org\"\nlow = [\"{}\"]\nhigh = [\"{}\"]\n", path("lq"), path("hr")));
+  write_text(folder_ / "set.toml", fmt::format("name = \"Set\"\npictures = 3\nsource = \"example.org\"\nlow = [\"{}\"]\nhigh = [\"{}\"]\n",
+                                               path("lq"), path("hr")));
   const auto wrong = run_program({"data", "check", path("set.toml")});
   EXPECT_EQ(wrong.status, 1);
   EXPECT_THAT(wrong.out, AllOf(HasSubstr("2 pictures; the published set has 3"), HasSubstr("32x30")));
   fs::remove_all(folder_ / "lq");
-  EXPECT_THAT(run_program({"data", "check", path("set.toml"), "--json"}).out, AllOf(HasSubstr("there is no folder"), HasSubstr("example.org")));
+  EXPECT_THAT(run_program({"data", "check", path("set.toml"), "--json"}).out,
+              AllOf(HasSubstr("there is no folder"), HasSubstr("example.org")));
 }
 
 TEST_F(TableCommand, ASweepTrainsWhatTheRowsNeedOnceAndGoesOn) {
@@ -284,6 +291,47 @@ TEST_F(TableCommand, ASweepTrainsWhatTheRowsNeedOnceAndGoesOn) {
   EXPECT_EQ(fs::last_write_time(product), made);
   EXPECT_TRUE(fs::exists(folder_ / "runs/other/noise_predictor.safetensors"));
   EXPECT_EQ(first.out, second.out) << "a run that is made again gives the same";
+}
+
+// The repository's own tables at full size, on a machine that has nothing.
+TEST(FullSizeTables, EveryRowResolvesAndNamesExactlyTheFilesThatAreMissing) {
+  const TemporaryFolder folder;
+  const auto result = run_program({"table", "all", "--dry-run", "--json", "--output", (folder / "results").string(), "--weights-dir", (folder / "none").string()});
+  EXPECT_EQ(result.status, 1) << result.err;
+  std::map<std::string, std::set<std::string>> missing;  // of "table/group/row/data"
+  const auto plans = nlohmann::json::parse(result.out);
+  EXPECT_EQ(plans.size(), 8u);
+  for (const auto& plan : plans) {
+    std::set<std::string> explained;
+    for (const auto& file : plan["missing"]) {
+      EXPECT_FALSE(file["where"].get<std::string>().empty());
+      explained.insert(file["file"]);
+    }
+    for (const auto& cell : plan["cells"]) {
+      auto& files = missing[fmt::format("{}/{}/{}/{}", plan["table"].get<std::string>(), cell["group"].get<std::string>(),
+                                        cell["row"].get<std::string>(), cell["data"].get<std::string>())];
+      for (const auto& file : cell["missing"]) {
+        files.insert(file);
+        EXPECT_TRUE(explained.contains(file)) << file;
+      }
+    }
+  }
+  using Files = std::set<std::string>;
+  const std::string denoiser = "resshift_realsrx4_s4_v3.pth", predictor = "noise_predictor.pth", autoencoder = "autoencoder_vq_f4.pth",
+                    swinir = "003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_GAN.pth", imagenet = "data set ImageNet-Test", realsr = "data set RealSR";
+  EXPECT_EQ(missing.at("table1/T = 4/ResShift/ImageNet-Test"), (Files{imagenet, denoiser, autoencoder}));
+  EXPECT_EQ(missing.at("table1/T = 1/PreSet-A/ImageNet-Test"), (Files{imagenet, denoiser, autoencoder})) << "one step injects no noise";
+  EXPECT_EQ(missing.at("table1/T = 2/PreSet-A/ImageNet-Test"), (Files{imagenet, denoiser, autoencoder, predictor}));
+  EXPECT_EQ(missing.at("table1/T = 3/PreSet-B/ImageNet-Test"), (Files{imagenet, denoiser, autoencoder, predictor, swinir}));
+  EXPECT_EQ(missing.at("table2//BSRGAN/RealSR"), (Files{realsr, "BSRGAN.pth"}));
+  EXPECT_EQ(missing.at("table2//SeeSR/RealSR"), (Files{realsr, "results/others/SeeSR/RealSR"}));
+  EXPECT_EQ(missing.at("table3//RealESRGAN/RealSet80"), (Files{"data set RealSet80", "RealESRGAN_x4plus.pth"}));
+  EXPECT_EQ(missing.at("table4//LPNSR without the predictor at t = 3/RealSR"), (Files{realsr, denoiser, autoencoder, predictor, swinir}));
+  EXPECT_EQ(missing.at("table5//Theoretical optimal noise/RealSR"), (Files{realsr, denoiser, autoencoder, swinir}));
+  EXPECT_EQ(missing.at("table6//Baseline1 (L1)/ImageNet-Test"),
+            (Files{imagenet, denoiser, autoencoder, swinir, "runs/ablations/loss_l1/noise_predictor.safetensors"}));
+  EXPECT_EQ(missing.at("table7//BSRGAN/ImageNet-Test"), (Files{imagenet, denoiser, autoencoder, predictor, "BSRGAN.pth"}));
+  EXPECT_EQ(missing.size(), 12u + 16 + 8 + 4 + 8 + 4 + 6 + 8);
 }
 
 }  // namespace
