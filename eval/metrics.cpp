@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/published_weights.h"
 #include "core/sha256.h"
 
 namespace lpnsr {
@@ -70,7 +71,7 @@ const MetricDescription& find_metric(const std::string& name) {
 
 std::vector<std::filesystem::path> find_metric_files(const MetricDescription& description, const std::filesystem::path& folder) {
   if (description.find_files != nullptr) return description.find_files(folder);
-  return find_all_needed(folder, description.files, description.label);
+  return find_files(description.files, folder, description.label);
 }
 
 Metric make_metric(const MetricDescription& description, const MetricRequest& request) {

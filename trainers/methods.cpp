@@ -1,4 +1,3 @@
-#include "core/checkpoint.h"
 #include "core/error.h"
 #include "core/random.h"
 #include "trainers/autoencoder_trainer.h"
@@ -8,21 +7,6 @@
 
 namespace lpnsr {
 namespace {
-
-// The network that is trained: its initial weights come from the run's seed, or from a file.
-template <class Network, class Options>
-Network new_network(const Options& options, const Experiment& experiment, const std::filesystem::path& weights_folder,
-                    const Placement& placement) {
-  torch::manual_seed(stream_seed(static_cast<uint64_t>(experiment.seed), "initial weights"));
-  Network network(options);
-  const std::string& name = experiment.training.initial_weights;
-  if (!name.empty()) {
-    const auto path = find_weights(name, weights_folder, "training.initial_weights");
-    load_strictly(*network, read_weights(path).tensors, path.string());
-  }
-  network->to(placement.device);
-  return network;
-}
 
 void check(const Experiment& experiment) {
   const int64_t scale = experiment.system.autoencoder.scale();
@@ -59,26 +43,35 @@ DrawNormal normals_for(const Part& part, at::Generator generator) {
   };
 }
 
-std::unique_ptr<TrainingMethod> make_training_method(const Experiment& experiment, const std::filesystem::path& weights_folder,
-                                                     const Placement& placement) {
+StateDict TrainingMethod::save() const {
+  StateDict saved;
+  for (const auto& [name, network] : trained()) {
+    for (const auto& [key, tensor] : network->save()) saved.add(name + "/" + key, tensor);
+  }
+  return saved;
+}
+
+void TrainingMethod::load(const StateDict& saved, const std::string& origin) {
+  for (const auto& [name, network] : trained()) network->load(saved.below(name + "/"), origin);
+}
+
+std::unique_ptr<TrainingMethod> make_training_method(const Experiment& experiment, NetworkSource& source, const Placement& placement) {
   check(experiment);
   const SystemOptions& system = experiment.system;
-  PerceptualLoss lpips(experiment.losses, weights_folder, placement.device);
+  PerceptualLoss lpips(source.lpips(experiment.losses));
   if (experiment.trainer == "autoencoder") {
-    return std::make_unique<AutoencoderTrainer>(
-        experiment, new_network<Autoencoder>(system.autoencoder, experiment, weights_folder, placement), std::move(lpips), placement);
+    return std::make_unique<AutoencoderTrainer>(experiment, source.trained<Autoencoder>(system.autoencoder, experiment), std::move(lpips),
+                                                placement);
   }
-  Autoencoder autoencoder = load_autoencoder(system, weights_folder);
-  autoencoder->to(placement.device);
+  auto autoencoder = source.frozen<Autoencoder>(system.autoencoder, system.weights.autoencoder, "autoencoder");
   if (experiment.trainer == "denoiser") {
-    return std::make_unique<DenoiserTrainer>(experiment, new_network<SwinUNet>(system.denoiser, experiment, weights_folder, placement),
-                                             std::move(autoencoder), std::move(lpips), placement);
+    return std::make_unique<DenoiserTrainer>(experiment, source.trained<SwinUNet>(system.denoiser, experiment), std::move(autoencoder),
+                                             std::move(lpips), placement);
   }
   NoisePredictorTrainer::Networks networks;
-  networks.denoiser = load_denoiser(system, weights_folder);
+  networks.denoiser = source.frozen<SwinUNet>(system.denoiser, system.weights.denoiser, "denoiser");
   networks.autoencoder = std::move(autoencoder);
-  networks.predictor = new_network<NoisePredictor>(system.noise_predictor, experiment, weights_folder, placement);
-  networks.denoiser->to(placement.device);
+  networks.predictor = source.trained<NoisePredictor>(system.noise_predictor, experiment);
   return std::make_unique<NoisePredictorTrainer>(experiment, std::move(networks), std::move(lpips), placement);
 }
 

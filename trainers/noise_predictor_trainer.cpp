@@ -110,17 +110,10 @@ void NoisePredictorTrainer::accumulate(const Part& part, const StepPosition& pos
   }
 }
 
-StateDict NoisePredictorTrainer::save() const {
-  StateDict saved = predictor_->save().with_prefix("noise_predictor/");
-  if (adversary_) {
-    for (const auto& [key, tensor] : adversary_->save()) saved.add("discriminator/" + key, tensor);
-  }
-  return saved;
-}
-
-void NoisePredictorTrainer::load(const StateDict& saved, const std::string& origin) {
-  predictor_->load(saved.below("noise_predictor/"), origin);
-  if (adversary_) adversary_->load(saved.below("discriminator/"), origin);
+std::vector<TrainingMethod::Member> NoisePredictorTrainer::trained() const {
+  std::vector<Member> members{{"noise_predictor", predictor_.get()}};
+  if (adversary_) members.push_back({"discriminator", adversary_->trained()});
+  return members;
 }
 
 at::Tensor NoisePredictorTrainer::restored(const Batch& batch) {
