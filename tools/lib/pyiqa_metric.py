@@ -64,7 +64,7 @@ def forest(features, name, trees=500, depth=9):
     arrays["upper"] = draw("upper")
     arrays["avnode"] = 5 + 4 * draw("avnode")
     arrays["mbest"] = numpy.where(inner[:, None], 1 + numpy.floor((draw("mbest") + 1) / 2 * features), 0)
-    return arrays
+    return {key: array.astype(numpy.int32) if key in ("lDau", "rDau", "mbest") else array for key, array in arrays.items()}
 
 
 def write_classical(folder):
@@ -100,11 +100,9 @@ def without_downloads(folder):
             if hasattr(module, attribute):
                 setattr(module, attribute, stand_in)
     sys.modules["pyiqa.archs.clipiqa_arch"].load = lambda *_: clip()
-
-
-def inception():
-    from pyiqa.archs.inception import fid_inception_v3
-    return fill(fid_inception_v3().eval())
+    from pyiqa.archs import inception
+    make_inception = inception.fid_inception_v3
+    inception.fid_inception_v3 = lambda: fill(make_inception())
 
 
 def network(metric):
@@ -131,6 +129,7 @@ def fill_linear(layer):
 def write_weights(folder):
     write_classical(folder)
     without_downloads(folder)
+    from pyiqa.archs import inception
     save = lambda name, entries: torch.save(dict(entries), folder / name)
     for file, make in (("alexnet-owt-7be5be79.pth", "alexnet"), ("vgg16-397923af.pth", "vgg16"), ("squeezenet1_1-b8a52dc0.pth", "squeezenet1_1")):
         save(file, getattr(torchvision.models, make)().state_dict())
@@ -142,7 +141,7 @@ def write_weights(folder):
     save("musiq_koniq_ckpt-e95806b9.pth", network("musiq").net.state_dict())
     save("ckpt_koniq10k.pt", network("maniqa").net.state_dict())
     torch.save({"params": network("topiq_nr").net.state_dict()}, folder / "cfanet_nr_koniq_res50-9a73138b.pth")
-    save("pt_inception-2015-12-05-6726825d.pth", inception().state_dict())
+    save("pt_inception-2015-12-05-6726825d.pth", inception.fid_inception_v3().state_dict())
 
 
 def fid_features(folder):
