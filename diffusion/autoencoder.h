@@ -4,10 +4,10 @@
 #include <vector>
 
 #include <torch/nn/module.h>
-#include <torch/nn/modules/conv.h>
 #include <torch/nn/pimpl.h>
 
 #include "core/config.h"
+#include "core/convolution.h"
 
 namespace lpnsr {
 
@@ -65,8 +65,8 @@ class AutoencoderImpl : public torch::nn::Module {
   std::shared_ptr<Encoder> encoder_;
   std::shared_ptr<Decoder> decoder_;
   at::Tensor codes_;  // [n_embed, embed_dim]
-  torch::nn::Conv2d quant_conv_{nullptr};
-  torch::nn::Conv2d post_quant_conv_{nullptr};        // or, with lora_tune_decoder,
+  Conv2d quant_conv_{nullptr};
+  Conv2d post_quant_conv_{nullptr};                   // or, with lora_tune_decoder,
   std::shared_ptr<LoraConvolution> post_quant_lora_;  // this one
 };
 TORCH_MODULE(Autoencoder);

@@ -7,8 +7,8 @@
 namespace lpnsr {
 namespace {
 
-torch::nn::GroupNorm normalisation(int64_t channels, const AutoencoderBackboneOptions& o) {
-  return group_norm(o.norm_groups, channels, 1e-6, "ch with ch_mult");
+GroupNorm normalisation(int64_t channels, const AutoencoderBackboneOptions& o) {
+  return group_normalisation(o.norm_groups, channels, 1e-6, "ch with ch_mult");
 }
 
 bool contains(const std::vector<int64_t>& list, int64_t value) { return std::find(list.begin(), list.end(), value) != list.end(); }
@@ -25,10 +25,12 @@ AutoencoderResidual::AutoencoderResidual(int64_t in_channels, int64_t out_channe
 }
 
 at::Tensor AutoencoderResidual::forward(const at::Tensor& x) {
-  auto h = conv1_(silu_of_temporary(norm1_(x)));
-  h = silu_of_temporary(norm2_(h));
-  if (dropout_ > 0.0) h = torch::dropout(h, dropout_, is_training());
-  return (shortcut_.is_empty() ? x : shortcut_(x)) + conv2_(h);
+  const auto h = norm_silu_convolve(norm1_, conv1_, x);
+  const auto skipped = shortcut_.is_empty() ? x : shortcut_(x);
+  if (dropout_ > 0.0 && is_training()) {
+    return skipped + conv2_(torch::dropout(group_norm(h, norm2_->weight, norm2_->bias, norm2_->with_silu(true)), dropout_, true));
+  }
+  return norm_silu_convolve(norm2_, conv2_, h, skipped);
 }
 
 AutoencoderAttention::AutoencoderAttention(int64_t channels, const AutoencoderBackboneOptions& o) {
@@ -41,9 +43,9 @@ AutoencoderAttention::AutoencoderAttention(int64_t channels, const AutoencoderBa
 
 at::Tensor AutoencoderAttention::forward(const at::Tensor& x) {
   const auto normed = norm_(x);
-  const auto tokens = [](const at::Tensor& map) { return map.flatten(2).transpose(1, 2).unsqueeze(1).contiguous(); };  // [N,1,HW,C]
+  const auto tokens = [](const at::Tensor& map) { return map.permute({0, 2, 3, 1}).flatten(1, 2).unsqueeze(1); };  // [N,1,HW,C]
   const auto h = at::scaled_dot_product_attention(tokens(q_(normed)), tokens(k_(normed)), tokens(v_(normed)));
-  return x + out_(h.squeeze(1).transpose(1, 2).reshape(x.sizes()));
+  return x + out_(h.view({x.size(0), x.size(2), x.size(3), x.size(1)}).permute({0, 3, 1, 2}));
 }
 
 AutoencoderLevel::AutoencoderLevel(int64_t in_channels, int64_t out_channels, int64_t blocks, int64_t side,
@@ -60,7 +62,7 @@ AutoencoderLevel::AutoencoderLevel(int64_t in_channels, int64_t out_channels, in
 }
 
 void AutoencoderLevel::add_downsample(int64_t channels) {
-  downsample_ = torch::nn::Conv2d(torch::nn::Conv2dOptions(channels, channels, 3).stride(2));
+  downsample_ = Conv2d(torch::nn::Conv2dOptions(channels, channels, 3).stride(2));
   register_module("downsample", std::make_shared<torch::nn::Module>())->register_module("conv", downsample_);
 }
 
@@ -76,7 +78,7 @@ at::Tensor AutoencoderLevel::forward(const at::Tensor& x) {
     if (!attentions_.empty()) h = attentions_[i]->forward(h);
   }
   if (!downsample_.is_empty()) h = downsample_(at::constant_pad_nd(h, {0, 1, 0, 1}));
-  if (!upsample_.is_empty()) h = upsample_(twice_as_large(h));
+  if (!upsample_.is_empty()) h = upsample_->forward_enlarged(h);
   return h;
 }
 
@@ -110,7 +112,7 @@ Encoder::Encoder(const AutoencoderBackboneOptions& o) {
 at::Tensor Encoder::forward(const at::Tensor& image) {
   at::Tensor h = conv_in_(image);
   for (const auto& level : levels_) h = level->forward(h);
-  return conv_out_(silu_of_temporary(norm_out_(middle_->forward(h))));
+  return norm_silu_convolve(norm_out_, conv_out_, middle_->forward(h));
 }
 
 Decoder::Decoder(const AutoencoderBackboneOptions& o) {
@@ -137,7 +139,7 @@ Decoder::Decoder(const AutoencoderBackboneOptions& o) {
 at::Tensor Decoder::forward(const at::Tensor& latent) {
   at::Tensor h = middle_->forward(conv_in_(latent));
   for (auto level = levels_.rbegin(); level != levels_.rend(); ++level) h = (*level)->forward(h);
-  return conv_out_(silu_of_temporary(norm_out_(h)));
+  return norm_silu_convolve(norm_out_, conv_out_, h);
 }
 
 LoraConvolution::LoraConvolution(int64_t in_channels, int64_t out_channels, int64_t rank, double alpha)

@@ -5,9 +5,8 @@
 #include <vector>
 
 #include <torch/nn/module.h>
-#include <torch/nn/modules/conv.h>
-#include <torch/nn/modules/normalization.h>
 
+#include "core/convolution.h"
 #include "diffusion/autoencoder.h"
 
 namespace lpnsr {
@@ -20,8 +19,8 @@ class AutoencoderResidual : public torch::nn::Module {
 
  private:
   double dropout_;
-  torch::nn::GroupNorm norm1_{nullptr}, norm2_{nullptr};
-  torch::nn::Conv2d conv1_{nullptr}, conv2_{nullptr}, shortcut_{nullptr};
+  GroupNorm norm1_{nullptr}, norm2_{nullptr};
+  Conv2d conv1_{nullptr}, conv2_{nullptr}, shortcut_{nullptr};
 };
 
 // Every position attends to every other: one head as wide as the map.
@@ -31,8 +30,8 @@ class AutoencoderAttention : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x);
 
  private:
-  torch::nn::GroupNorm norm_{nullptr};
-  torch::nn::Conv2d q_{nullptr}, k_{nullptr}, v_{nullptr}, out_{nullptr};
+  GroupNorm norm_{nullptr};
+  Conv2d q_{nullptr}, k_{nullptr}, v_{nullptr}, out_{nullptr};
 };
 
 // Residual blocks of one resolution, each followed by attention where asked, then the change of resolution.
@@ -47,7 +46,7 @@ class AutoencoderLevel : public torch::nn::Module {
  private:
   std::vector<std::shared_ptr<AutoencoderResidual>> blocks_;
   std::vector<std::shared_ptr<AutoencoderAttention>> attentions_;
-  torch::nn::Conv2d downsample_{nullptr}, upsample_{nullptr};
+  Conv2d downsample_{nullptr}, upsample_{nullptr};
 };
 
 class AutoencoderMiddle : public torch::nn::Module {
@@ -66,10 +65,10 @@ class Encoder : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& image);
 
  private:
-  torch::nn::Conv2d conv_in_{nullptr}, conv_out_{nullptr};
+  Conv2d conv_in_{nullptr}, conv_out_{nullptr};
   std::vector<std::shared_ptr<AutoencoderLevel>> levels_;
   std::shared_ptr<AutoencoderMiddle> middle_;
-  torch::nn::GroupNorm norm_out_{nullptr};
+  GroupNorm norm_out_{nullptr};
 };
 
 class Decoder : public torch::nn::Module {
@@ -78,10 +77,10 @@ class Decoder : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& latent);
 
  private:
-  torch::nn::Conv2d conv_in_{nullptr}, conv_out_{nullptr};
+  Conv2d conv_in_{nullptr}, conv_out_{nullptr};
   std::vector<std::shared_ptr<AutoencoderLevel>> levels_;  // the finest first
   std::shared_ptr<AutoencoderMiddle> middle_;
-  torch::nn::GroupNorm norm_out_{nullptr};
+  GroupNorm norm_out_{nullptr};
 };
 
 // A 1x1 convolution with a trainable update of low rank: weight + (B A) alpha / rank. The weight itself is never changed, so saving is the
@@ -94,7 +93,7 @@ class LoraConvolution : public torch::nn::Module {
  private:
   double scale_;
   at::Tensor a_, b_;
-  torch::nn::Conv2d conv_{nullptr};
+  Conv2d conv_{nullptr};
 };
 
 }  // namespace lpnsr

@@ -6,24 +6,22 @@
 
 namespace lpnsr {
 
-torch::nn::GroupNorm group_norm(int64_t groups, int64_t channels, double eps, const std::string& what) {
+GroupNorm group_normalisation(int64_t groups, int64_t channels, double eps, const std::string& what) {
   if (channels <= 0 || channels % groups != 0) {
     throw UsageError(
         fmt::format("{} gives a layer of {} channels: norm_groups is {}, so it must be a multiple of {}", what, channels, groups, groups));
   }
-  return torch::nn::GroupNorm(torch::nn::GroupNormOptions(groups, channels).eps(eps));
+  return GroupNorm(torch::nn::GroupNormOptions(groups, channels).eps(eps));
 }
 
-torch::nn::Conv2d convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, kernel).stride(stride).padding(kernel / 2));
+Conv2d convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride) {
+  return Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, kernel).stride(stride).padding(kernel / 2));
 }
 
-void set_to_zero(torch::nn::Conv2d& layer) {
+void set_to_zero(Conv2d& layer) {
   torch::nn::init::zeros_(layer->weight);
   torch::nn::init::zeros_(layer->bias);
 }
-
-at::Tensor silu_of_temporary(at::Tensor x) { return torch::GradMode::is_enabled() && x.requires_grad() ? at::silu(x) : at::silu_(x); }
 
 at::Tensor twice_as_large(const at::Tensor& x) { return at::upsample_nearest2d(x, {2 * x.size(-2), 2 * x.size(-1)}); }
 

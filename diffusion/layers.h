@@ -2,20 +2,16 @@
 // Layers that several networks build on.
 #include <string>
 
-#include <torch/nn/modules/conv.h>
-#include <torch/nn/modules/normalization.h>
+#include "core/convolution.h"
 
 namespace lpnsr {
 
 constexpr int64_t kNormGroups = 32;  // of every group normalisation in the published networks
 
 // Throws UsageError, naming the setting `what`, where the groups do not divide the channels.
-torch::nn::GroupNorm group_norm(int64_t groups, int64_t channels, double eps, const std::string& what);
-torch::nn::Conv2d convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride = 1);  // padded to keep the size
-void set_to_zero(torch::nn::Conv2d& layer);
-
-// SiLU of a tensor that nobody else holds: in place where no gradient needs the original.
-at::Tensor silu_of_temporary(at::Tensor x);
+GroupNorm group_normalisation(int64_t groups, int64_t channels, double eps, const std::string& what);
+Conv2d convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride = 1);  // padded to keep the size
+void set_to_zero(Conv2d& layer);
 
 // [...,H,W] to [...,2H,2W] by repetition.
 at::Tensor twice_as_large(const at::Tensor& x);

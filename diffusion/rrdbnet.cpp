@@ -34,7 +34,7 @@ class ResidualDenseBlockImpl : public torch::nn::Module {
 
  private:
   static constexpr int64_t kConvolutions = 5;
-  std::array<torch::nn::Conv2d, kConvolutions> convolutions_{nullptr, nullptr, nullptr, nullptr, nullptr};
+  std::array<Conv2d, kConvolutions> convolutions_{nullptr, nullptr, nullptr, nullptr, nullptr};
 };
 TORCH_MODULE(ResidualDenseBlock);
 

@@ -2,10 +2,10 @@
 // RRDBNet (ESRGAN), the pre-upsampler of RealESRGAN and BSRGAN. The module has RealESRGAN's key names; rename_old_rrdb_keys reads BSRGAN's.
 #include <torch/nn/module.h>
 #include <torch/nn/modules/container/sequential.h>
-#include <torch/nn/modules/conv.h>
 #include <torch/nn/pimpl.h>
 
 #include "core/config.h"
+#include "core/convolution.h"
 #include "core/state_dict.h"
 
 namespace lpnsr {
@@ -27,8 +27,7 @@ class RRDBNetImpl : public torch::nn::Module {
 
  private:
   RRDBNetOptions options_;
-  torch::nn::Conv2d conv_first_{nullptr}, conv_body_{nullptr}, conv_up1_{nullptr}, conv_up2_{nullptr}, conv_hr_{nullptr},
-      conv_last_{nullptr};
+  Conv2d conv_first_{nullptr}, conv_body_{nullptr}, conv_up1_{nullptr}, conv_up2_{nullptr}, conv_hr_{nullptr}, conv_last_{nullptr};
   torch::nn::Sequential body_;
 };
 TORCH_MODULE(RRDBNet);

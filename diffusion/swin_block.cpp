@@ -122,9 +122,9 @@ SwinBlockImpl::SwinBlockImpl(const SwinLayerOptions& o, bool shifted) : dropout_
     const int64_t windows = o.trained_side / window;
     mask_ = register_buffer("attn_mask", shifted_window_mask(windows, windows, window, shift_));
   }
-  norm1_ = register_module("norm1", group_norm(o.norm_groups, o.embed_dim, kUNetNormEps, "swin_embed_dim"));
+  norm1_ = register_module("norm1", group_normalisation(o.norm_groups, o.embed_dim, kUNetNormEps, "swin_embed_dim"));
   attention_ = register_module("attn", WindowAttention(o.embed_dim, window, o.heads, o.dropout));
-  norm2_ = register_module("norm2", group_norm(o.norm_groups, o.embed_dim, kUNetNormEps, "swin_embed_dim"));
+  norm2_ = register_module("norm2", group_normalisation(o.norm_groups, o.embed_dim, kUNetNormEps, "swin_embed_dim"));
   const auto hidden = static_cast<int64_t>(static_cast<double>(o.embed_dim) * o.mlp_ratio);
   auto mlp = register_module("mlp", std::make_shared<torch::nn::Module>());
   fc1_ = mlp->register_module("fc1", convolution(o.embed_dim, hidden, 1));
@@ -156,9 +156,9 @@ SwinLayer::SwinLayer(const SwinLayerOptions& o) {
   auto patch_unembed = register_module("patch_unembed", std::make_shared<torch::nn::Module>());
   patch_unembed->register_module("proj", unembed_);
   if (o.patch_norm) {
-    embed_norm_ = patch_embed->register_module("norm", group_norm(o.norm_groups, o.embed_dim, kUNetNormEps, "swin_embed_dim"));
-    unembed_norm_ =
-        patch_unembed->register_module("norm", group_norm(o.norm_groups, o.channels, kUNetNormEps, "model_channels with channel_mult"));
+    embed_norm_ = patch_embed->register_module("norm", group_normalisation(o.norm_groups, o.embed_dim, kUNetNormEps, "swin_embed_dim"));
+    unembed_norm_ = patch_unembed->register_module(
+        "norm", group_normalisation(o.norm_groups, o.channels, kUNetNormEps, "model_channels with channel_mult"));
   }
   auto blocks = register_module("blocks", std::make_shared<torch::nn::Module>());
   for (int64_t i = 0; i < o.depth; ++i) blocks_.push_back(blocks->register_module(std::to_string(i), SwinBlock(o, i % 2 == 1)));

@@ -5,9 +5,7 @@
 #include <vector>
 
 #include <torch/nn/module.h>
-#include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
-#include <torch/nn/modules/normalization.h>
 #include <torch/nn/pimpl.h>
 
 #include "diffusion/unet_blocks.h"
@@ -82,9 +80,9 @@ class SwinBlockImpl : public torch::nn::Module {
   int64_t shift_ = 0;
   double dropout_;
   at::Tensor mask_;
-  torch::nn::GroupNorm norm1_{nullptr}, norm2_{nullptr};
+  GroupNorm norm1_{nullptr}, norm2_{nullptr};
   WindowAttention attention_{nullptr};
-  torch::nn::Conv2d fc1_{nullptr}, fc2_{nullptr};
+  Conv2d fc1_{nullptr}, fc2_{nullptr};
 };
 TORCH_MODULE(SwinBlock);
 
@@ -95,8 +93,8 @@ class SwinLayer : public UNetLayer {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& embedding) override;
 
  private:
-  torch::nn::Conv2d embed_{nullptr}, unembed_{nullptr};
-  torch::nn::GroupNorm embed_norm_{nullptr}, unembed_norm_{nullptr};
+  Conv2d embed_{nullptr}, unembed_{nullptr};
+  GroupNorm embed_norm_{nullptr}, unembed_norm_{nullptr};
   std::vector<SwinBlock> blocks_;
 };
 

@@ -120,7 +120,7 @@ SwinUNetImpl::SwinUNetImpl(const SwinUNetOptions& options, int64_t in_channels, 
   build_levels(in_channels_ + condition_channels_);
   const int64_t first = options_.channel_mult.front() * width;
   auto out = register_module("out", std::make_shared<torch::nn::Module>());
-  out_norm_ = out->register_module("0", group_norm(options_.norm_groups, first, kUNetNormEps, "model_channels with channel_mult"));
+  out_norm_ = out->register_module("0", group_normalisation(options_.norm_groups, first, kUNetNormEps, "model_channels with channel_mult"));
   out_conv_ = out->register_module("2", convolution(first, out_channels, 3));
 }
 
@@ -255,7 +255,7 @@ at::Tensor SwinUNetImpl::forward(const at::Tensor& x, const at::Tensor& t, const
     h = run(*stage, at::cat({h, skipped.back()}, 1), embedding);
     skipped.pop_back();
   }
-  return out_conv_(silu_of_temporary(out_norm_(h))).to(x.scalar_type());
+  return norm_silu_convolve(out_norm_, out_conv_, h).to(x.scalar_type());
 }
 
 }  // namespace lpnsr

@@ -5,9 +5,7 @@
 #include <vector>
 
 #include <torch/nn/module.h>
-#include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
-#include <torch/nn/modules/normalization.h>
 #include <torch/nn/pimpl.h>
 
 #include "core/config.h"
@@ -55,7 +53,7 @@ class SwinUNetImpl : public torch::nn::Module {
  protected:
   // The same network for other numbers of channels than the options say.
   SwinUNetImpl(const SwinUNetOptions& options, int64_t in_channels, int64_t out_channels);
-  torch::nn::Conv2d& last_layer() { return out_conv_; }
+  Conv2d& last_layer() { return out_conv_; }
 
  private:
   void build_condition();
@@ -68,12 +66,12 @@ class SwinUNetImpl : public torch::nn::Module {
   int64_t condition_channels_ = 0;
   bool checkpointing_ = false;
   torch::nn::Linear time1_{nullptr}, time2_{nullptr};
-  std::vector<torch::nn::Conv2d> condition_convs_;
+  std::vector<Conv2d> condition_convs_;
   std::vector<std::shared_ptr<Downsample>> condition_downsamples_;
-  torch::nn::Conv2d stem_{nullptr}, out_conv_{nullptr};
+  Conv2d stem_{nullptr}, out_conv_{nullptr};
   std::vector<std::shared_ptr<UNetStage>> down_, up_;  // input_blocks after the stem, output_blocks
   std::shared_ptr<UNetStage> middle_;
-  torch::nn::GroupNorm out_norm_{nullptr};
+  GroupNorm out_norm_{nullptr};
 };
 TORCH_MODULE(SwinUNet);
 

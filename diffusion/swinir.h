@@ -6,11 +6,11 @@
 #include <torch/nn/module.h>
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/modules/container/sequential.h>
-#include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/normalization.h>
 #include <torch/nn/pimpl.h>
 
 #include "core/config.h"
+#include "core/convolution.h"
 #include "diffusion/swinir_blocks.h"
 
 namespace lpnsr {
@@ -40,12 +40,12 @@ class SwinIRImpl : public torch::nn::Module {
   at::Tensor reconstruct(at::Tensor features);
 
   SwinIROptions options_;
-  torch::nn::Conv2d conv_first_{nullptr};
+  Conv2d conv_first_{nullptr};
   torch::nn::LayerNorm patch_norm_{nullptr}, norm_{nullptr};
   torch::nn::ModuleList layers_;
   swinir::ResidualConvolution conv_after_body_;
   torch::nn::Sequential conv_before_upsample_, upsample_;
-  torch::nn::Conv2d conv_up1_{nullptr}, conv_up2_{nullptr}, conv_hr_{nullptr}, conv_last_{nullptr};
+  Conv2d conv_up1_{nullptr}, conv_up2_{nullptr}, conv_hr_{nullptr}, conv_last_{nullptr};
 };
 TORCH_MODULE(SwinIR);
 

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <utility>
 
+#include "core/convolution.h"
+
 namespace lpnsr::swinir {
 namespace {
 
@@ -90,7 +92,7 @@ at::Tensor SwinBlockImpl::forward(const at::Tensor& x, const at::Tensor& mask) {
 
 ResidualConvolution residual_convolution(int64_t dim, const std::string& kind) {
   const auto conv = [](int64_t in, int64_t out, int64_t kernel) {
-    return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, kernel).padding(kernel / 2));
+    return Conv2d(torch::nn::Conv2dOptions(in, out, kernel).padding(kernel / 2));
   };
   if (kind == "1conv") {
     const auto single = conv(dim, dim, 3);

@@ -19,10 +19,10 @@ at::Tensor resampled(const at::Tensor& x, Resample resample) {
 
 ResidualBlock::ResidualBlock(const ResidualBlockOptions& options) : options_(options) {
   const int64_t in = options.in_channels, out = options.out_channels;
-  in_norm_ = group_norm(options.norm_groups, in, kUNetNormEps, "model_channels with channel_mult");
+  in_norm_ = group_normalisation(options.norm_groups, in, kUNetNormEps, "model_channels with channel_mult");
   in_conv_ = convolution(in, out, 3);
   embedding_ = torch::nn::Linear(options.embedding_channels, options.scale_shift_norm ? 2 * out : out);
-  out_norm_ = group_norm(options.norm_groups, out, kUNetNormEps, "model_channels with channel_mult");
+  out_norm_ = group_normalisation(options.norm_groups, out, kUNetNormEps, "model_channels with channel_mult");
   out_conv_ = convolution(out, out, 3);
   set_to_zero(out_conv_);
   auto in_layers = register_module("in_layers", std::make_shared<torch::nn::Module>());
@@ -35,32 +35,27 @@ ResidualBlock::ResidualBlock(const ResidualBlockOptions& options) : options_(opt
   if (in != out) skip_ = register_module("skip_connection", convolution(in, out, 1));
 }
 
-// norm(h) (1 + scale) + shift. One embedding for the whole batch goes into the affine part of the normalisation itself.
-at::Tensor ResidualBlock::modulated_norm(const at::Tensor& h, const at::Tensor& projected) const {
-  const auto parts = projected.chunk(2, 1);
-  const auto scale = parts[0] + 1.0, shift = parts[1];
-  if (projected.size(0) == 1) {
-    const auto row = scale.squeeze(0);
-    const auto weight = out_norm_->weight * row, bias = at::addcmul(shift.squeeze(0), out_norm_->bias, row);
-    return at::group_norm(h, options_.norm_groups, weight, bias, out_norm_->options.eps());
-  }
-  const auto normed = at::group_norm(h, options_.norm_groups, out_norm_->weight, out_norm_->bias, out_norm_->options.eps());
-  return at::addcmul(shift.unsqueeze(-1).unsqueeze(-1), normed, scale.unsqueeze(-1).unsqueeze(-1));
-}
-
 at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& embedding) {
-  auto h = resampled(silu_of_temporary(in_norm_(x)), options_.resample);
-  const auto skipped = resampled(x, options_.resample);
-  h = in_conv_(h);
+  const auto resample = options_.resample;
+  auto h = resample == Resample::none
+               ? norm_silu_convolve(in_norm_, in_conv_, x)
+               : in_conv_(resampled(group_norm(x, in_norm_->weight, in_norm_->bias, in_norm_->with_silu(true)), resample));
   const auto projected = embedding_(embedding);
-  if (options_.scale_shift_norm) {
-    h = modulated_norm(h, projected);
+  auto weight = out_norm_->weight, bias = out_norm_->bias;
+  if (options_.scale_shift_norm) {  // norm(h) (1 + scale) + shift, which is a normalisation with other weights
+    const auto parts = projected.chunk(2, 1);
+    const auto scale = parts[0] + 1.0;
+    weight = (weight * scale).expand({x.size(0), -1});
+    bias = at::addcmul(parts[1], bias, scale).expand({x.size(0), -1});
   } else {
-    h = out_norm_(h + projected.unsqueeze(-1).unsqueeze(-1));
+    h = h + projected.unsqueeze(-1).unsqueeze(-1);
   }
-  h = silu_of_temporary(h);
-  if (options_.dropout > 0.0) h = torch::dropout(h, options_.dropout, is_training());
-  return (skip_.is_empty() ? skipped : skip_(skipped)) + out_conv_(h);
+  auto skipped = resampled(x, resample);
+  if (!skip_.is_empty()) skipped = skip_(skipped);
+  if (options_.dropout > 0.0 && is_training()) {
+    return skipped + out_conv_(torch::dropout(group_norm(h, weight, bias, out_norm_->with_silu(true)), options_.dropout, true));
+  }
+  return norm_silu_convolve(out_norm_, out_conv_, h, skipped, weight, bias);
 }
 
 Downsample::Downsample(int64_t in_channels, int64_t out_channels, bool learned) {
@@ -74,8 +69,7 @@ Upsample::Upsample(int64_t channels, bool learned) {
 }
 
 at::Tensor Upsample::forward(const at::Tensor& x, const at::Tensor&) {
-  const auto large = resampled(x, Resample::up);
-  return conv_.is_empty() ? large : conv_(large);
+  return conv_.is_empty() ? resampled(x, Resample::up) : conv_->forward_enlarged(x);
 }
 
 void UNetStage::add(std::shared_ptr<UNetLayer> layer) {

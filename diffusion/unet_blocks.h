@@ -6,9 +6,7 @@
 #include <vector>
 
 #include <torch/nn/module.h>
-#include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
-#include <torch/nn/modules/normalization.h>
 
 #include "diffusion/layers.h"
 
@@ -38,11 +36,9 @@ class ResidualBlock : public UNetLayer {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& embedding) override;
 
  private:
-  at::Tensor modulated_norm(const at::Tensor& h, const at::Tensor& projected) const;
-
   ResidualBlockOptions options_;
-  torch::nn::GroupNorm in_norm_{nullptr}, out_norm_{nullptr};
-  torch::nn::Conv2d in_conv_{nullptr}, out_conv_{nullptr}, skip_{nullptr};
+  GroupNorm in_norm_{nullptr}, out_norm_{nullptr};
+  Conv2d in_conv_{nullptr}, out_conv_{nullptr}, skip_{nullptr};
   torch::nn::Linear embedding_{nullptr};
 };
 
@@ -53,7 +49,7 @@ class Downsample : public UNetLayer {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& embedding) override;
 
  private:
-  torch::nn::Conv2d op_{nullptr};
+  Conv2d op_{nullptr};
 };
 
 // Nearest neighbour x 2, then a 3x3 convolution where `learned`.
@@ -63,7 +59,7 @@ class Upsample : public UNetLayer {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& embedding) override;
 
  private:
-  torch::nn::Conv2d conv_{nullptr};
+  Conv2d conv_{nullptr};
 };
 
 // Layers named 0, 1, ... that run one after the other.

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "core/checkpoint.h"
+#include "core/convolution.h"
 
 namespace lpnsr {
 namespace {
@@ -20,6 +21,7 @@ ConvolutionShape square_kernel(int64_t in, int64_t out, int64_t kernel, int64_t 
 }
 
 at::Tensor Convolution::operator()(const at::Tensor& x) const {
+  if (pad_y == pad_x) return convolve(x, weight, bias, stride, pad_x);
   return at::conv2d(x, weight, bias, at::IntArrayRef{stride, stride}, at::IntArrayRef{pad_y, pad_x});
 }
 

@@ -77,9 +77,8 @@ BackboneDescription squeezenet() {
   return net;
 }
 
-torch::nn::Conv2d module_of(const BackboneLayer& layer) {
-  return torch::nn::Conv2d(
-      torch::nn::Conv2dOptions(layer.in_channels, layer.out_channels, layer.kernel).stride(layer.stride).padding(layer.padding));
+Conv2d module_of(const BackboneLayer& layer) {
+  return Conv2d(torch::nn::Conv2dOptions(layer.in_channels, layer.out_channels, layer.kernel).stride(layer.stride).padding(layer.padding));
 }
 
 }  // namespace

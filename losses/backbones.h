@@ -6,9 +6,9 @@
 
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
-#include <torch/nn/modules/conv.h>
 #include <torch/nn/pimpl.h>
 
+#include "core/convolution.h"
 #include "core/state_dict.h"
 
 namespace lpnsr {
@@ -42,7 +42,7 @@ class BackboneFeaturesImpl : public torch::nn::Module {
 
  private:
   Backbone backbone_;
-  std::vector<torch::nn::Conv2d> convolutions_;  // in the order of their layers; a fire module has three
+  std::vector<Conv2d> convolutions_;  // in the order of their layers; a fire module has three
 };
 TORCH_MODULE(BackboneFeatures);
 

@@ -1,0 +1,92 @@
+#include "core/convolution.h"
+
+#include <ATen/autocast_mode.h>
+
+#include "core/channels_last.h"
+
+namespace lpnsr {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+bool wants_gradient(std::initializer_list<at::Tensor> tensors) {
+  return torch::GradMode::is_enabled() &&
+         std::any_of(tensors.begin(), tensors.end(), [](const at::Tensor& t) { return t.defined() && t.requires_grad(); });
+}
+
+// What autocast makes of a convolution's input.
+at::Tensor autocast_input(const at::Tensor& x) {
+  const auto device = x.device().type();
+  if (!at::autocast::is_autocast_enabled(device) || !x.is_floating_point() || x.scalar_type() == at::kDouble) return x;
+  return x.to(at::autocast::get_autocast_dtype(device));
+}
+
+class WinogradFunction : public torch::autograd::Function<WinogradFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+    ctx->save_for_backward({x, weight});
+    return winograd_convolution(x, weight, bias);
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& gradients) {
+    const auto saved = ctx->get_saved_variables();
+    const auto &x = saved[0], &weight = saved[1];
+    const auto gradient = channels_last(gradients[0].to(x.scalar_type()));
+    variable_list result(3);
+    if (ctx->needs_input_grad(0)) result[0] = winograd_input_gradient(gradient, weight);
+    if (ctx->needs_input_grad(1)) {
+      result[1] = std::get<1>(at::convolution_backward(gradient, channels_last(x), weight.to(x.scalar_type()), at::OptionalIntArrayRef(),
+                                                       {1, 1}, {1, 1}, {1, 1}, false, {0, 0}, 1, {false, true, false}))
+                      .to(weight.scalar_type());
+    }
+    if (ctx->needs_input_grad(2)) result[2] = gradient.sum({0, 2, 3}, false, at::kFloat).to(weight.scalar_type());
+    return result;
+  }
+};
+
+}  // namespace
+
+at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding) {
+  if (stride == 1 && padding == 1 && x.device().is_cpu()) {
+    const auto input = autocast_input(x);
+    if (winograd_fits(input, weight)) {
+      return wants_gradient({input, weight, bias}) ? WinogradFunction::apply(input, weight, bias)
+                                                   : winograd_convolution(input, weight, bias);
+    }
+  }
+  return at::conv2d(x, weight, bias, stride, padding);
+}
+
+at::Tensor Conv2dImpl::forward(const at::Tensor& x) {
+  return convolve(x, weight, bias, options.stride()->at(0), std::get<torch::ExpandingArray<2>>(options.padding())->at(0));
+}
+
+at::Tensor Conv2dImpl::forward_enlarged(const at::Tensor& x) {
+  const auto input = autocast_input(x);
+  if (!wants_gradient({input, weight, bias}) && options.stride()->at(0) == 1 && winograd_fits(input, weight, /*twice=*/true)) {
+    return winograd_convolution(input, weight, bias, {.before = {}, .residual = {}, .twice = true});
+  }
+  return forward(at::upsample_nearest2d(x, {2 * x.size(-2), 2 * x.size(-1)}));
+}
+
+at::Tensor GroupNormImpl::forward(const at::Tensor& x) { return group_norm(x, weight, bias, with_silu(false)); }
+
+at::Tensor norm_silu_convolve(const GroupNorm& norm, Conv2d& convolution, const at::Tensor& x, const at::Tensor& residual,
+                              const at::Tensor& weight, const at::Tensor& bias) {
+  const auto &scale = weight.defined() ? weight : norm->weight, &shift = bias.defined() ? bias : norm->bias;
+  const auto options = norm->with_silu(true);
+  const bool gradient = wants_gradient({x, residual, scale, shift, convolution->weight, convolution->bias});
+  if (!gradient && x.device().is_cpu()) {
+    const auto input = autocast_input(x);
+    if (winograd_fits(input, convolution->weight)) {
+      return winograd_convolution(input, convolution->weight, convolution->bias,
+                                  {.before = group_norm_affine(input, scale, shift, options), .residual = residual, .twice = false});
+    }
+  }
+  auto h = convolution->forward(group_norm(x, scale, shift, options));
+  if (!residual.defined()) return h;
+  return gradient ? residual + h : h.add_(residual);
+}
+
+}  // namespace lpnsr

@@ -1,0 +1,36 @@
+#pragma once
+// Two-dimensional convolution with gradients: Winograd's on the CPU where it fits, else LibTorch's operator.
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/pimpl.h>
+
+#include "core/group_norm.h"
+
+namespace lpnsr {
+
+// x [N,C,H,W], weight [K,C,k,k], bias [K] or undefined, zeros around. Heeds autocast like at::conv2d.
+at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding);
+
+// torch.nn.Conv2d without dilation and groups.
+class Conv2dImpl : public torch::nn::Conv2dImpl {
+ public:
+  using torch::nn::Conv2dImpl::Conv2dImpl;
+  at::Tensor forward(const at::Tensor& x);
+  at::Tensor forward_enlarged(const at::Tensor& x);  // of x with each pixel repeated 2x2
+};
+TORCH_MODULE(Conv2d);
+
+// torch.nn.GroupNorm.
+class GroupNormImpl : public torch::nn::GroupNormImpl {
+ public:
+  using torch::nn::GroupNormImpl::GroupNormImpl;
+  at::Tensor forward(const at::Tensor& x);
+  GroupNormOptions with_silu(bool silu) const { return {options.num_groups(), options.eps(), silu}; }
+};
+TORCH_MODULE(GroupNorm);
+
+// convolution(SiLU(group_norm(x; weight, bias))) + residual (may be undefined), in one reading of x where no gradient is wanted. weight and
+// bias as in group_norm; the norm's own where they are undefined.
+at::Tensor norm_silu_convolve(const GroupNorm& norm, Conv2d& convolution, const at::Tensor& x, const at::Tensor& residual = {},
+                              const at::Tensor& weight = {}, const at::Tensor& bias = {});
+
+}  // namespace lpnsr
