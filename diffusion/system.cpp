@@ -29,6 +29,7 @@ Network load(const Options& options, const std::string& name, const std::filesys
 void WeightOptions::fields(FieldVisitor& v) {
   v.text("denoiser", denoiser, "the frozen denoiser");
   v.text("noise_predictor", noise_predictor, "the noise predictor");
+  v.text("teacher", teacher, "the denoiser that a distillation starts from");
   v.text("autoencoder", autoencoder, "the VQ autoencoder");
   v.text("swinir", swinir, "pre-upsampler SwinIR");
   v.text("bsrgan", bsrgan, "pre-upsampler BSRGAN");

@@ -1,9 +1,13 @@
+#include <fmt/ranges.h>
+
 #include "core/error.h"
 #include "core/random.h"
 #include "trainers/autoencoder_trainer.h"
 #include "trainers/denoiser_trainer.h"
 #include "trainers/method.h"
 #include "trainers/noise_predictor_trainer.h"
+#include "trainers/rsd_trainer.h"
+#include "trainers/sinsr_trainer.h"
 
 namespace lpnsr {
 namespace {
@@ -31,6 +35,41 @@ void check(const Experiment& experiment) {
   if (experiment.trainer == "noise_predictor" && losses.l1 <= 0 && losses.lpips <= 0 && losses.gan <= 0) {
     throw UsageError("the weights of Eq. 12 are all 0: give losses.l1, losses.lpips or losses.gan a weight");
   }
+  if (experiment.trainer == "rsd") {
+    const auto& nodes = experiment.distillation.nodes;
+    const int64_t steps = experiment.system.schedule.steps;
+    if (nodes.empty() || !std::is_sorted(nodes.begin(), nodes.end()) || nodes.back() != steps) {
+      throw UsageError(fmt::format("distillation.nodes: [{}] must rise and end at T = {}, where the student starts in use (schedule.steps)",
+                                   fmt::join(nodes, ", "), steps));
+    }
+    const int64_t deepest = latent / feature_reduction(experiment.system.denoiser);
+    if (losses.gan > 0 && deepest < 8) {
+      throw UsageError(fmt::format("losses.gan: the discriminator's head needs features of 8x8; crops of {} pixels give {}x{}",
+                                   experiment.data.crop_size, deepest, deepest));
+    }
+  }
+}
+
+std::unique_ptr<TrainingMethod> make_distillation(const Experiment& experiment, NetworkSource& source, Autoencoder autoencoder,
+                                                  PerceptualLoss lpips, const Placement& placement) {
+  const SystemOptions& system = experiment.system;
+  SwinUNetOptions without_noise = system.denoiser;
+  without_noise.noise_channels = 0;
+  const auto teacher = source.frozen<SwinUNet>(without_noise, system.weights.teacher, "teacher");
+  // The student begins as its teacher.
+  const SwinUNet student = source.trained_from(widened(teacher, system.denoiser), experiment);
+  if (experiment.trainer == "sinsr") {
+    return std::make_unique<SinSRTrainer>(experiment, SinSRTrainer::Networks{student, teacher, std::move(autoencoder)}, placement);
+  }
+  EncoderHead head(nullptr);
+  if (experiment.losses.gan > 0) {
+    torch::manual_seed(stream_seed(static_cast<uint64_t>(experiment.seed), "discriminator's initial weights"));
+    head = EncoderHead(feature_channels(system.denoiser));
+  }
+  auto fake = std::make_shared<FakeNetwork>(widened(teacher, without_noise), head);
+  fake->to(placement.device);
+  return std::make_unique<RsdTrainer>(experiment, RsdTrainer::Networks{student, teacher, fake, std::move(autoencoder)}, std::move(lpips),
+                                      placement);
 }
 
 }  // namespace
@@ -67,6 +106,9 @@ std::unique_ptr<TrainingMethod> make_training_method(const Experiment& experimen
   if (experiment.trainer == "denoiser") {
     return std::make_unique<DenoiserTrainer>(experiment, source.trained<SwinUNet>(system.denoiser, experiment), std::move(autoencoder),
                                              std::move(lpips), placement);
+  }
+  if (experiment.trainer != "noise_predictor") {
+    return make_distillation(experiment, source, std::move(autoencoder), std::move(lpips), placement);
   }
   NoisePredictorTrainer::Networks networks;
   networks.denoiser = source.frozen<SwinUNet>(system.denoiser, system.weights.denoiser, "denoiser");

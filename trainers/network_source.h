@@ -34,6 +34,12 @@ class NetworkSource {
     load_initial(*network, experiment.training.initial_weights);
     return network;
   }
+  // The same for a network that exists: training.initial_weights, or the weights that it has.
+  template <class Network>
+  Network trained_from(Network network, const Experiment& experiment) {
+    load_initial(*network, experiment.training.initial_weights);
+    return network;
+  }
   // LPIPS with frozen weights; empty where its weight is 0. Throws Error naming the files that are missing.
   Lpips lpips(const LossOptions& options);
 
