@@ -8,6 +8,7 @@
 namespace lpnsr {
 namespace {
 
+const std::vector<std::string> kMethods = {"chain", "one_step", "deterministic"};
 const std::vector<std::string> kNoiseSources = {"predictor", "random", "optimal", "approximate"};
 const std::vector<std::string> kPredictorInputs = {"x_t", "x0", "lq"};
 
@@ -27,6 +28,8 @@ at::Tensor over_patches(const SamplerInputs& inputs, const PatchWork& network) {
 }  // namespace
 
 void SamplerOptions::fields(FieldVisitor& v) {
+  v.choice("method", method, kMethods,
+           "Algorithm 2; the first prediction alone (SinSR, RSD); or the chain without noise (SinSR's teacher)");
   v.integer("steps", steps, Range{0, 1000}, "sampling steps; 0: all of the schedule. Fewer start later in the same chain (Eq. 3)");
   v.integer("start_step", start_step, Range{0, 1000}, "paper's t to start at; 0: the same as steps");
   v.choice("noise", noise, kNoiseSources, "where the noise of the intermediate steps comes from (Table 5)");
@@ -40,6 +43,14 @@ int64_t first_step(const SamplerOptions& options, int64_t chain_steps) {
     throw UsageError(fmt::format("sampling.noise is '{}'; it must be predictor, random, optimal or approximate{}", options.noise,
                                  did_you_mean(options.noise, kNoiseSources)));
   }
+  if (std::find(kMethods.begin(), kMethods.end(), options.method) == kMethods.end()) {
+    throw UsageError(fmt::format("sampling.method is '{}'; it must be chain, one_step or deterministic{}", options.method,
+                                 did_you_mean(options.method, kMethods)));
+  }
+  if (options.method == "one_step" && (options.steps > 1 || options.start_step > 0)) {
+    throw UsageError("sampling.method = one_step starts at T and takes one step: sampling.steps and sampling.start_step do not apply");
+  }
+  if (options.method == "one_step") return chain_steps;
   const auto within = [chain_steps](const char* key, int64_t value, int64_t least) {
     if (value < least || value > chain_steps) {
       throw UsageError(
@@ -64,7 +75,7 @@ int64_t first_step(const SamplerOptions& options, int64_t chain_steps) {
 
 bool needs_predictor(const SamplerOptions& options, int64_t chain_steps) {
   const int64_t first = first_step(options, chain_steps);
-  if (options.noise != "predictor") return false;
+  if (options.noise != "predictor" || options.method != "chain") return false;
   for (int64_t step = first; step > 1; --step) {
     if (!switched_off(options, step)) return true;
   }
@@ -104,34 +115,56 @@ at::Tensor Sampler::noise_at(int64_t index, const at::Tensor& eps, const ChainSt
   });
 }
 
+std::vector<int64_t> Sampler::draws() const {
+  const auto& network = denoiser_.ptr()->options();
+  std::vector<int64_t> channels;
+  if (network.noise_channels > 0) channels.push_back(network.noise_channels);
+  int64_t maps = first_step_ + 1;
+  if (options_.method == "one_step") maps = 2;
+  if (options_.method == "deterministic") maps = 1;
+  channels.insert(channels.end(), static_cast<size_t>(maps), network.in_channels);
+  return channels;
+}
+
 at::Tensor Sampler::sample(const SamplerInputs& inputs, const DrawNormal& draw,
                            const std::function<void(const ChainState&)>& observe) const {
   if (options_.noise == "optimal" && !inputs.reference.defined()) {
     throw UsageError("the optimal noise (Eq. 9) is computed from the true image: a reference is needed");
   }
   const auto& y0 = inputs.y0;
-  const auto next_draw = [&] { return draw(y0.sizes()).to(y0.device(), y0.scalar_type()); };
+  const auto next_draw = [&](int64_t channels) {
+    return draw({y0.size(0), channels, y0.size(2), y0.size(3)}).to(y0.device(), y0.scalar_type());
+  };
+  // The student's random input (RSD).
+  const int64_t noise_channels = denoiser_.ptr()->options().noise_channels;
+  const at::Tensor noise_input = noise_channels > 0 ? next_draw(noise_channels) : at::Tensor();
+  const bool one_step = options_.method == "one_step", deterministic = options_.method == "deterministic";
 
   // Algorithm 2, lines 1-2 (for fewer than T steps Eq. 3): x_t = y0 + kappa sqrt(eta_t) z_t.
   ChainState state;
-  state.x_t = process_.prior_sample(y0, next_draw(), first_step_ - 1);
+  state.x_t = process_.prior_sample(y0, next_draw(y0.size(1)), first_step_ - 1);
   for (int64_t index = first_step_ - 1; index >= 0; --index) {
     const auto t = torch::full({y0.size(0)}, process_.schedule().timestep[static_cast<size_t>(index)],
                                at::TensorOptions(torch::kInt64).device(y0.device()));
     state.index = index;
     state.x_t_scaled = process_.scale_input(state.x_t, index);
     state.pred_x0 = over_patches(inputs, [&](const std::vector<Patch>& patches) {  // lines 5 and 9
-      return denoiser_.ptr()->forward(gather(state.x_t_scaled, patches), t, gather(inputs.lq, patches)).to(y0.scalar_type());
+      return denoiser_.ptr()
+          ->forward(gather(state.x_t_scaled, patches), t, gather(inputs.lq, patches), gather(noise_input, patches))
+          .to(y0.scalar_type());
     });
-    state.noise = next_draw();  // made at t = 1 too: it keeps the generator in step
+    if (!deterministic) state.noise = next_draw(y0.size(1));  // made at t = 1 and by one step too: it keeps the generator in step
     at::Tensor next = state.pred_x0;
-    if (index > 0) {
+    if (deterministic) {
+      next = process_.deterministic_step(state.x_t, state.pred_x0, y0, index);
+    } else if (index > 0 && !one_step) {
       const auto mean = process_.posterior_mean(state.x_t, state.pred_x0, index);  // line 6, Eq. 5
       state.noise = noise_at(index, state.noise, state, mean, inputs, t);
       next = mean + process_.posterior_deviation(index) * state.noise;  // line 7, Eq. 11
     }
     if (observe) observe(state);
     state.x_t = next;
+    if (one_step) break;
   }
   return state.x_t;
 }

@@ -6,7 +6,7 @@
 
 #include "core/checkpoint.h"
 #include "core/error.h"
-#include "diffusion/published_weights.h"
+#include "core/published_weights.h"
 
 namespace lpnsr {
 namespace {
@@ -14,11 +14,7 @@ namespace {
 std::string source_of(const std::string& name) {
   const auto files = published_files();
   const auto* published = find_published(files, std::filesystem::path(name).filename().string());
-  if (published == nullptr) return "";
-  if (!published->address.empty()) {
-    return fmt::format("; it comes from {} (lpnsr weights fetch '{}')", published->address, published->name);
-  }
-  return fmt::format("; it comes from {}", published->page.empty() ? published->project : published->page);
+  return published == nullptr ? "" : "; " + published->origin();
 }
 
 template <class Network, class Options>
@@ -33,6 +29,7 @@ Network load(const Options& options, const std::string& name, const std::filesys
 void WeightOptions::fields(FieldVisitor& v) {
   v.text("denoiser", denoiser, "the frozen denoiser");
   v.text("noise_predictor", noise_predictor, "the noise predictor");
+  v.text("teacher", teacher, "the denoiser that a distillation starts from");
   v.text("autoencoder", autoencoder, "the VQ autoencoder");
   v.text("swinir", swinir, "pre-upsampler SwinIR");
   v.text("bsrgan", bsrgan, "pre-upsampler BSRGAN");

@@ -19,6 +19,7 @@ namespace lpnsr {
 struct WeightOptions {
   std::string denoiser = "resshift_realsrx4_s4_v3.pth";
   std::string noise_predictor = "noise_predictor.pth";
+  std::string teacher = "resshift_realsrx4_s15_v1.pth";  // of a distillation
   std::string autoencoder = "autoencoder_vq_f4.pth";
   std::string swinir = "003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_GAN.pth";
   std::string bsrgan = "BSRGAN.pth";
