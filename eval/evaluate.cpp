@@ -169,7 +169,7 @@ nlohmann::json Evaluation::json() const {
   const auto mean = means();
   for (size_t m = 0; m < metrics.size(); ++m) {
     nlohmann::json weights = nlohmann::json::array();
-    for (const auto& file : metrics[m].weights) weights.push_back({{"file", file.filename().string()}, {"sha256", weights_hash(file)}});
+    for (const auto& file : metrics[m].weights) weights.push_back({{"file", file.filename().string()}, {"sha256", file_hash(file)}});
     result["metrics"].push_back({{"name", metrics[m].name},
                                  {"protocol", metrics[m].protocol},
                                  {"higher_is_better", metrics[m].higher_is_better},

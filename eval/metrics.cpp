@@ -133,12 +133,12 @@ std::vector<std::string> split_names(const std::string& list) {
 std::string full_protocol(const Metric& metric) {
   std::string text = metric.protocol;
   for (const auto& file : metric.weights) {
-    text += fmt::format("{}{} sha256 {}", text.empty() ? "" : "; ", file.filename().string(), weights_hash(file));
+    text += fmt::format("{}{} sha256 {}", text.empty() ? "" : "; ", file.filename().string(), file_hash(file));
   }
   return text;
 }
 
-std::string weights_hash(const std::filesystem::path& file) {
+std::string file_hash(const std::filesystem::path& file) {
   // A table names its files more than once, and they may be large.
   static std::mutex guard;
   static std::map<std::pair<std::string, std::filesystem::file_time_type>, std::string> known;

@@ -1,7 +1,6 @@
 #include "tools/cached_run.h"
 
 #include <fstream>
-#include <mutex>
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -67,15 +66,6 @@ std::string how_to_train(const Experiment& experiment, const std::string& file, 
 
 }  // namespace
 
-std::string hash_of(const fs::path& file) {
-  static std::mutex mutex;
-  static std::map<std::string, std::string> known;
-  const std::scoped_lock lock(mutex);
-  auto& hash = known[fs::weakly_canonical(file).string()];
-  if (hash.empty()) hash = sha256_of_file(file);
-  return hash;
-}
-
 StagedSet stage_set(const TestSet& set, const CacheOptions& options) {
   StagedSet staged;
   staged.set = set;
@@ -89,8 +79,8 @@ StagedSet stage_set(const TestSet& set, const CacheOptions& options) {
   }
   std::string low, high;
   for (const auto& picture : staged.pictures) {
-    low += picture.low.filename().string() + " " + hash_of(picture.low) + "\n";
-    if (!picture.high.empty()) high += picture.name + " " + hash_of(picture.high) + "\n";
+    low += picture.low.filename().string() + " " + file_hash(picture.low) + "\n";
+    if (!picture.high.empty()) high += picture.name + " " + file_hash(picture.high) + "\n";
   }
   staged.low_hash = sha256(low);
   staged.high_hash = sha256(high);
@@ -140,7 +130,7 @@ CachedRun::CachedRun(const MethodEntry& method, const fs::path& experiment_file,
     for (const auto& needed : needed_weights(experiment.system, recipe.restore.pre_upsample_only)) {
       const std::string& name = experiment.system.weights.*needed.file;
       try {
-        recipe.system.weights.*needed.file = hash_of(find_weights(name, options.weights, needed.purpose));
+        recipe.system.weights.*needed.file = file_hash(find_weights(name, options.weights, needed.purpose));
       } catch (const Error& error) {
         missing_.push_back({name, error.what() + how_to_train(experiment, name, experiment_file)});
       }
@@ -192,7 +182,7 @@ void CachedRun::find_foreign(const MethodEntry& method) {
       absent.push_back(picture.low.filename().string());
       continue;
     }
-    key_text_ += picture.name + " " + hash_of(foreign_.back()) + "\n";
+    key_text_ += picture.name + " " + file_hash(foreign_.back()) + "\n";
   }
   if (absent.empty()) return;
   const size_t count = absent.size();

@@ -87,7 +87,4 @@ class CachedRun {
 std::filesystem::path experiment_of(const MethodEntry& method, const std::filesystem::path& file, const std::string& overlay,
                                     const CacheOptions& options);
 
-// SHA-256 of a file, computed once a process.
-std::string hash_of(const std::filesystem::path& file);
-
 }  // namespace lpnsr

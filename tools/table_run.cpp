@@ -66,9 +66,17 @@ bool compute_cell(const CachedRun& cell, const std::vector<TableColumn>& columns
   const FileLock lock(cell.folder() / "lock");
   if (!lock.held()) return false;
   cell.restore();
+  // A metric that cannot score these pictures (too small, of another size) does not keep the others from it.
+  std::vector<std::string> faults;
   for (const auto& column : columns) {
-    if (column.metric && scores_cell(cell, *column.metric)) cell.score(*column.metric);
+    if (!column.metric || !scores_cell(cell, *column.metric)) continue;
+    try {
+      cell.score(*column.metric);
+    } catch (const std::exception& error) {
+      faults.push_back(fault_text(error));
+    }
   }
+  if (!faults.empty()) throw Error(fmt::format("{}", fmt::join(faults, "\n  ")));
   return true;
 }
 

@@ -217,6 +217,20 @@ TEST_F(TableCommand, AFailingCellDoesNotStopTheOthers) {
   EXPECT_FALSE(json["blocks"][0]["rows"][3]["cells"]["psnr"]["mean"].is_null());
 }
 
+TEST_F(TableCommand, AMetricThatCannotScoreDoesNotStopTheOthers) {
+  save("methods/Set", "b", 28);
+  write_text(folder_ / "mine.toml",
+             fmt::format("columns = [\"psnr\", \"runtime\"]\ndata = [\"set.toml\"]\n[[row]]\nname = \"others\"\nimages = "
+                         "\"{}/{{data}}\"\n[[row]]\nname = \"bicubic\"\nexperiment = \"bicubic.toml\"\n",
+                         path("methods")));
+  const auto result = table();
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("others on Set"), HasSubstr("28x28")));
+  const auto rows = nlohmann::json::parse(read_file(folder_ / "results/mine.json"))["blocks"][0]["rows"];
+  EXPECT_TRUE(rows[0]["cells"]["psnr"]["mean"].is_null());
+  EXPECT_FALSE(rows[1]["cells"]["psnr"]["mean"].is_null());
+}
+
 TEST_F(TableCommand, FaultsOfTheFileAreTold) {
   write_text(folder_ / "mine.toml", "columns = [\"psnr\"]\ndata = [\"set.toml\"]\n[[row]]\nname = \"x\"\nexperimnt = \"two.toml\"\n");
   auto result = table();
@@ -296,7 +310,8 @@ TEST_F(TableCommand, ASweepTrainsWhatTheRowsNeedOnceAndGoesOn) {
 // The repository's own tables at full size, on a machine that has nothing.
 TEST(FullSizeTables, EveryRowResolvesAndNamesExactlyTheFilesThatAreMissing) {
   const TemporaryFolder folder;
-  const auto result = run_program({"table", "all", "--dry-run", "--json", "--output", (folder / "results").string(), "--weights-dir", (folder / "none").string()});
+  const auto result = run_program(
+      {"table", "all", "--dry-run", "--json", "--output", (folder / "results").string(), "--weights-dir", (folder / "none").string()});
   EXPECT_EQ(result.status, 1) << result.err;
   std::map<std::string, std::set<std::string>> missing;  // of "table/group/row/data"
   const auto plans = nlohmann::json::parse(result.out);
@@ -318,7 +333,8 @@ TEST(FullSizeTables, EveryRowResolvesAndNamesExactlyTheFilesThatAreMissing) {
   }
   using Files = std::set<std::string>;
   const std::string denoiser = "resshift_realsrx4_s4_v3.pth", predictor = "noise_predictor.pth", autoencoder = "autoencoder_vq_f4.pth",
-                    swinir = "003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_GAN.pth", imagenet = "data set ImageNet-Test", realsr = "data set RealSR";
+                    swinir = "003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_GAN.pth", imagenet = "data set ImageNet-Test",
+                    realsr = "data set RealSR";
   EXPECT_EQ(missing.at("table1/T = 4/ResShift/ImageNet-Test"), (Files{imagenet, denoiser, autoencoder}));
   EXPECT_EQ(missing.at("table1/T = 1/PreSet-A/ImageNet-Test"), (Files{imagenet, denoiser, autoencoder})) << "one step injects no noise";
   EXPECT_EQ(missing.at("table1/T = 2/PreSet-A/ImageNet-Test"), (Files{imagenet, denoiser, autoencoder, predictor}));
