@@ -77,7 +77,7 @@ double RandomStream::normal() {
   return radius * std::cos(2.0 * std::numbers::pi * uniform());
 }
 
-bool RandomStream::chance(double probability) { return uniform() < probability; }
+bool RandomStream::chance(double p) { return uniform() < p; }
 
 size_t RandomStream::choose(std::span<const double> weights) {
   double sum = 0.0;

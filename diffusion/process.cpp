@@ -44,6 +44,19 @@ at::Tensor ResidualShift::posterior_mean(const at::Tensor& x_t, const at::Tensor
   return schedule_.posterior_coef_xt[i] * x_t + schedule_.posterior_coef_x0[i] * x0;
 }
 
+// Keeps the noise that x_t holds: (x_t - (1 - eta) x0 - eta y) / sqrt(eta) times sqrt(eta') on the mean at t-1.
+ResidualShift::DeterministicStep ResidualShift::deterministic_step(int64_t t) const {
+  const size_t i = checked(schedule_, t);
+  const double eta = schedule_.eta[i], before = schedule_.eta_prev[i];
+  const double m = std::sqrt(before / eta), j = before - std::sqrt(before * eta);
+  return {1.0 - before + std::sqrt(before * eta) - m, m, j};
+}
+
+at::Tensor ResidualShift::deterministic_step(const at::Tensor& x_t, const at::Tensor& x0, const at::Tensor& y, int64_t t) const {
+  const auto [k, m, j] = deterministic_step(t);
+  return k * x0 + m * x_t + j * y;
+}
+
 double ResidualShift::posterior_deviation(int64_t t) const { return std::sqrt(schedule_.posterior_variance[checked(schedule_, t)]); }
 
 at::Tensor ResidualShift::scale_input(const at::Tensor& x_t, const at::Tensor& t) const {

@@ -20,6 +20,12 @@ class ResidualShift {
   // Eq. 5 (tensor t or one index).
   at::Tensor posterior_mean(const at::Tensor& x_t, const at::Tensor& x0, const at::Tensor& t) const;
   at::Tensor posterior_mean(const at::Tensor& x_t, const at::Tensor& x0, int64_t t) const;
+  // SinSR's deterministic step (its Eq. 7, DDIM's for this process): x_{t-1} = k x0 + m x_t + j y with k + m + j = 1; at index 0 it is x0.
+  struct DeterministicStep {
+    double k = 1, m = 0, j = 0;
+  };
+  DeterministicStep deterministic_step(int64_t t) const;
+  at::Tensor deterministic_step(const at::Tensor& x_t, const at::Tensor& x0, const at::Tensor& y, int64_t t) const;
   // sqrt of Eq. 6; 0 at index 0.
   double posterior_deviation(int64_t t) const;
   // What the denoiser is given: x_t / sqrt(kappa^2 eta_t + 1), the root in float32 as published.

@@ -42,18 +42,21 @@ DrawNormal draws_of(at::Generator& generator) {
   return [&generator](at::IntArrayRef shape) { return torch::randn(shape, generator, at::TensorOptions(torch::kFloat32)); };
 }
 
-// For `patches` patches at once the draws that the published script makes for one after the other: all `count` of the first, then all of
-// the second.
-DrawNormal draws_in_turn(const DrawNormal& draw, int64_t patches, int64_t count) {
+// For `patches` patches at once the draws that the published script makes for one after the other: all of the first, then all of the
+// second. `channels`: of each draw.
+DrawNormal draws_in_turn(const DrawNormal& draw, int64_t patches, const std::vector<int64_t>& channels) {
   if (patches == 1) return draw;
-  std::vector<std::vector<at::Tensor>> made(static_cast<size_t>(count));
+  std::vector<std::vector<at::Tensor>> made(channels.size());
   size_t next = 0;
   return [=](at::IntArrayRef shape) mutable {
     if (next == 0) {
       auto one = shape.vec();
       one[0] /= patches;
       for (int64_t patch = 0; patch < patches; ++patch) {
-        for (auto& step : made) step.push_back(draw(one));
+        for (size_t i = 0; i < made.size(); ++i) {
+          one[1] = channels[i];
+          made[i].push_back(draw(one));
+        }
       }
     }
     return torch::cat(std::exchange(made.at(next++), {}), 0);
@@ -68,6 +71,7 @@ void check_picture(const at::Tensor& picture, const char* which) {
 }  // namespace
 
 void RestoreOptions::fields(FieldVisitor& v) {
+  v.choice("procedure", procedure, {"lpnsr", "sinsr"}, "whose padding, blending of patches and rounding");
   v.integer("tile", tile, Range{0, 1 << 20}, "side of the LR above which it is cut into patches of this size; 0: never");
   v.integer("tile_stride", tile_stride, Range{1, 1 << 20}, "distance between patches");
   v.choice("color_fix", color_fix, {"wavelet", "adain", "none"}, "gives the result the colours of the LR picture");
@@ -75,6 +79,7 @@ void RestoreOptions::fields(FieldVisitor& v) {
   v.boolean("pad_power_of_two", pad_power_of_two, "and then to powers of two, as published");
   v.integer("tile_batch", tile_batch, Range{1, 1 << 16}, "patches that go through the networks at a time");
   v.real("memory", memory, non_negative, "GiB for patches as large as fit and a result written row by row; 0: as published");
+  v.boolean("pre_upsample_only", pre_upsample_only, "write what the chain would start from: a regression method alone");
 }
 
 Restorer::Restorer(SystemOptions system, RestoreOptions options, SwinUNet denoiser, NoisePredictor predictor, Autoencoder autoencoder,
@@ -206,6 +211,34 @@ at::Tensor Restorer::restore_patches(const at::Tensor& lr, const at::Tensor& ref
   return (image.clamp(-1, 1) + 1) / 2;
 }
 
+at::Tensor Restorer::restore_sinsr(const at::Tensor& lr, const std::optional<at::Tensor>& reference, const Observe& observe) const {
+  const int64_t height = lr.size(1), width = lr.size(2);
+  const at::Tensor whole = lr.to(device_, torch::kFloat32).unsqueeze(0);
+  const at::Tensor truth = reference ? reference->to(device_, torch::kFloat32).unsqueeze(0) : at::Tensor();
+  auto generator = make_generator(options_.seed);
+  const DrawNormal draw = draws_of(generator);
+  const auto padded = [](const at::Tensor& part, int64_t multiple) {
+    if (!part.defined()) return part;
+    return pad_mirrored(part, round_up(part.size(2), multiple), round_up(part.size(3), multiple), Mirror::skip_edge);
+  };
+  const auto work = [&](const std::vector<Patch>& patches) {
+    const at::Tensor part = gather(whole, patches), true_part = gather(truth, patches, scale_);
+    const auto restored = restore_patches(padded(part, options_.pad_multiple), padded(true_part, options_.pad_multiple * scale_),
+                                          draws_in_turn(draw, static_cast<int64_t>(patches.size()), sampler_.draws()), observe);
+    return restored.slice(2, 0, part.size(2) * scale_).slice(3, 0, part.size(3) * scale_);
+  };
+  const bool tiled = options_.tile > 0 && std::max(height, width) > options_.tile;
+  PatchGrid grid{.height = height,
+                 .width = width,
+                 .side = tiled ? options_.tile : std::max(height, width),
+                 .stride = options_.tile_stride,
+                 .scale = scale_,
+                 .batch = options_.tile_batch};
+  grid.window = [](int64_t size) { return std::vector<double>(static_cast<size_t>(size), 1.0); };
+  const auto restored = tiled ? blend_patches(grid, work) : work({{0, 0, height, width}});
+  return fix_colors(options_.color_fix, restored, resize_bicubic_scale(whole, scale_)).clamp(0, 1)[0].contiguous();
+}
+
 at::Tensor Restorer::restore_published(const at::Tensor& lr, const std::optional<at::Tensor>& reference, const Observe& observe) const {
   const auto padded = prepared(lr, options_.pad_multiple, options_.pad_power_of_two);
   const auto truth = reference ? prepared(*reference, options_.pad_multiple * scale_, options_.pad_power_of_two) : at::Tensor();
@@ -287,7 +320,7 @@ void Restorer::restore_rows(const at::Tensor& lr, const std::optional<at::Tensor
       return restore_bounded(lr, side, truth, observe, take);
     }
   }
-  take(restore_published(lr, truth, observe));
+  take(options_.procedure == "sinsr" ? restore_sinsr(lr, truth, observe) : restore_published(lr, truth, observe));
 }
 
 at::Tensor Restorer::restore(const at::Tensor& lr, const std::optional<at::Tensor>& reference, const Observe& observe) const {

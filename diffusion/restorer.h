@@ -6,12 +6,16 @@
 #include <string>
 #include <vector>
 
+#include "core/image.h"
 #include "diffusion/memory_plan.h"
 #include "diffusion/system.h"
 
 namespace lpnsr {
 
 struct RestoreOptions {
+  // lpnsr: the picture is padded, then cut into patches, blended by Gaussians, 8 bits truncated. sinsr (RSD too): it is cut first, each
+  // patch is padded by reflection without its edge pixel, overlaps are averaged, 8 bits rounded.
+  std::string procedure = "lpnsr";
   int64_t tile = 256;  // LR side above which patches are cut; 0: never
   int64_t tile_stride = 128;
   std::string color_fix = "wavelet";  // wavelet | adain | none
@@ -19,6 +23,7 @@ struct RestoreOptions {
   bool pad_power_of_two = true;       // published
   int64_t tile_batch = 1;             // patches that go through the networks at a time
   double memory = 0.0;                // GiB that the process may take, or the GPU; 0: as published, whatever that takes
+  bool pre_upsample_only = false;     // the result is the start of the chain: what a regression method alone makes
   uint64_t seed = 12345;  // set right before an image's first draw, so that results depend on neither order nor count; the experiment's own
   void fields(FieldVisitor& v);
 };
@@ -60,11 +65,13 @@ class Restorer {
   // GiB that may be asked of the device for all: what is held and most of what is free.
   double memory_at_hand() const;
   int64_t scale() const { return scale_; }
+  Rounding rounding() const { return options_.procedure == "sinsr" ? Rounding::nearest : Rounding::truncate; }
 
  private:
   at::Tensor prepared(const at::Tensor& picture, int64_t multiple, bool power_of_two) const;  // padded, [1,3,H,W] on the device
   void check_reference(const at::Tensor& lr, const at::Tensor& reference) const;
   at::Tensor encode(const at::Tensor& image) const;  // [N,3,H,W] in [0,1]
+  at::Tensor restore_sinsr(const at::Tensor& lr, const std::optional<at::Tensor>& reference, const Observe& observe) const;
   at::Tensor restore_published(const at::Tensor& lr, const std::optional<at::Tensor>& reference, const Observe& observe) const;
   void restore_bounded(const at::Tensor& lr, int64_t side, const std::optional<at::Tensor>& reference, const Observe& observe,
                        const TakeRows& take) const;

@@ -14,11 +14,15 @@
 namespace lpnsr {
 
 struct SamplerOptions {
+  // chain: Algorithm 2. one_step: the prediction at T is the result (SinSR, RSD). deterministic: SinSR's teacher, x_{t-1} without noise.
+  std::string method = "chain";
   int64_t steps = 0;                   // 0: all T; n < T keeps the T-step tables and starts at index n-1 (Eq. 3)
   int64_t start_step = 0;              // paper's t to start at; 0: `steps`
   std::string noise = "predictor";     // predictor | random | optimal (x0 = E(reference)) | approximate (x0 = E(pre-upsampled image))
   std::vector<int64_t> predictor_off;  // paper's t at which the predictor is replaced by a random draw (Table 4)
   bool sample_noise = true;            // mean + std eps, as published; false: the mean (the paper's deterministic g_w)
+  // What the predictor sees besides t; the others are zeros to it (an ablation: Section 3.3 derives that the optimal noise needs all).
+  std::vector<std::string> predictor_inputs = {"x_t", "x0", "lq"};
   void fields(FieldVisitor& v);
 };
 
@@ -28,8 +32,9 @@ struct ChainState {
   at::Tensor x_t, x_t_scaled, pred_x0, noise;  // noise: what multiplies the posterior's deviation; at index 0 the unused draw
 };
 
-// Standard normal maps of the given shape, in the order of the published code (goldens/diffusion, 9): x_T's first, then one for every index
-// from the start down to 0, whether it is used or not.
+// Standard normal maps of the given shape, in the order of the published code (goldens/diffusion, 9): the denoiser's noise input first
+// where it has one, then x_T's, then one for every index from the start down to 0, whether it is used or not (deterministic: none of
+// these).
 using DrawNormal = std::function<at::Tensor(at::IntArrayRef shape)>;
 
 struct SamplerInputs {
@@ -42,7 +47,7 @@ struct SamplerInputs {
   int64_t patch_batch = 1;  // patches at a time
 };
 
-// Paper's t of the first state. Throws UsageError where `options` do not fit a chain of `chain_steps`.
+// Paper's t of the first state (1-based). Throws UsageError where `options` do not fit a chain of `chain_steps`.
 int64_t first_step(const SamplerOptions& options, int64_t chain_steps);
 // Whether any step of the chain takes its noise from the predictor.
 bool needs_predictor(const SamplerOptions& options, int64_t chain_steps);
@@ -55,7 +60,7 @@ class Sampler {
   // unrolls this same chain with them. `observe` sees every state.
   at::Tensor sample(const SamplerInputs& inputs, const DrawNormal& draw, const std::function<void(const ChainState&)>& observe = {}) const;
   const SamplerOptions& options() const { return options_; }
-  int64_t draws() const { return first_step_ + 1; }  // that sample() makes
+  std::vector<int64_t> draws() const;  // that sample() makes: the channels of each
 
  private:
   at::Tensor noise_at(int64_t index, const at::Tensor& eps, const ChainState& state, const at::Tensor& mean, const SamplerInputs& inputs,

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/state_dict.h"
 #include "diffusion/checkpointing.h"
 #include "diffusion/swin_block.h"
 
@@ -85,6 +86,7 @@ void SwinUNetOptions::fields(FieldVisitor& v) {
   v.boolean("cond_lq", cond_lq, "condition on the LR image");
   v.integer("lq_size", lq_size, {1.0}, "side of the LR image in training: image_size times a power of two");
   v.real("dropout", dropout, {0.0, 1.0}, "dropout probability");
+  v.integer("noise_channels", noise_channels, {0.0, 64.0}, "random maps as further inputs, after the LR condition (RSD's student: 1)");
 }
 
 int64_t side_multiple(const SwinUNetOptions& options) {
@@ -117,7 +119,7 @@ SwinUNetImpl::SwinUNetImpl(const SwinUNetOptions& options, int64_t in_channels, 
   time1_ = time_embed->register_module("0", torch::nn::Linear(width, 4 * width));
   time2_ = time_embed->register_module("2", torch::nn::Linear(4 * width, 4 * width));
   if (options_.cond_lq) build_condition();
-  build_levels(in_channels_ + condition_channels_);
+  build_levels(in_channels_ + condition_channels_ + options_.noise_channels);
   const int64_t first = options_.channel_mult.front() * width;
   auto out = register_module("out", std::make_shared<torch::nn::Module>());
   out_norm_ = out->register_module("0", group_normalisation(options_.norm_groups, first, kUNetNormEps, "model_channels with channel_mult"));
@@ -205,7 +207,7 @@ void SwinUNetImpl::build_levels(int64_t in_channels) {
   }
 }
 
-void SwinUNetImpl::check(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq) const {
+void SwinUNetImpl::check(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq, const at::Tensor& noise) const {
   if (x.dim() != 4 || x.size(1) != in_channels_) {
     throw UsageError(fmt::format("the network's input has shape {}; it takes [N,{},H,W]", sizes(x), in_channels_));
   }
@@ -218,6 +220,11 @@ void SwinUNetImpl::check(const at::Tensor& x, const at::Tensor& t, const at::Ten
   }
   if (t.numel() != 1 && t.numel() != x.size(0)) {
     throw UsageError(fmt::format("{} step indices for a batch of {}: give one, or one for each element", t.numel(), x.size(0)));
+  }
+  if (options_.noise_channels > 0 && (!noise.defined() || noise.dim() != 4 || noise.size(0) != x.size(0) ||
+                                      noise.size(1) != options_.noise_channels || noise.size(2) != height || noise.size(3) != width)) {
+    throw UsageError(fmt::format("the network's noise input has shape {}; beside an input of shape {} it must be [{},{},{},{}]",
+                                 noise.defined() ? sizes(noise) : "none", sizes(x), x.size(0), options_.noise_channels, height, width));
   }
   if (!options_.cond_lq) return;
   const int64_t factor = options_.lq_size / options_.image_size;
@@ -234,28 +241,66 @@ at::Tensor SwinUNetImpl::run(UNetStage& stage, const at::Tensor& h, const at::Te
                     stage.parameters(), options_.dropout > 0.0);
 }
 
-at::Tensor SwinUNetImpl::forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq) {
-  check(x, t, lq);
+at::Tensor SwinUNetImpl::embed(const at::Tensor& t) {
+  const auto embedding = timestep_embedding(t.to(stem_->weight.device()), options_.model_channels).to(stem_->weight.scalar_type());
+  return at::silu(time2_(at::silu(time1_(embedding))));
+}
+
+std::vector<at::Tensor> SwinUNetImpl::encode(const at::Tensor& x, const at::Tensor& lq, const at::Tensor& noise,
+                                             const at::Tensor& embedding) {
   const auto type = stem_->weight.scalar_type();
-  auto embedding = timestep_embedding(t.to(x.device()), options_.model_channels).to(type);
-  embedding = at::silu(time2_(at::silu(time1_(embedding))));
-  auto h = x.to(type);
+  std::vector<at::Tensor> inputs{x.to(type)};
   if (options_.cond_lq) {
     auto condition = lq.to(type);
     for (size_t i = 0; i < condition_convs_.size(); ++i) {
       condition = condition_downsamples_[i]->forward(at::silu(condition_convs_[i](condition)), embedding);
     }
-    h = at::cat({h, condition}, 1);
+    inputs.push_back(condition);
   }
-  h = stem_(h);
-  std::vector<at::Tensor> skipped = {h};
-  for (const auto& stage : down_) skipped.push_back(h = run(*stage, h, embedding));
-  h = run(*middle_, h, embedding);
+  if (options_.noise_channels > 0) inputs.push_back(noise.to(type));
+  auto h = stem_(inputs.size() == 1 ? inputs.front() : at::cat(inputs, 1));
+  std::vector<at::Tensor> outputs = {h};
+  for (const auto& stage : down_) outputs.push_back(h = run(*stage, h, embedding));
+  return outputs;
+}
+
+at::Tensor SwinUNetImpl::forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq, const at::Tensor& noise) {
+  check(x, t, lq, noise);
+  const auto embedding = embed(t);
+  auto skipped = encode(x, lq, noise, embedding);
+  auto h = run(*middle_, skipped.back(), embedding);
   for (const auto& stage : up_) {
     h = run(*stage, at::cat({h, skipped.back()}, 1), embedding);
     skipped.pop_back();
   }
   return norm_silu_convolve(out_norm_, out_conv_, h).to(x.scalar_type());
+}
+
+at::Tensor SwinUNetImpl::features(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq, bool after_middle) {
+  check(x, t, lq, {});
+  const auto embedding = embed(t);
+  const auto deepest = encode(x, lq, {}, embedding).back();
+  return after_middle ? run(*middle_, deepest, embedding) : deepest;
+}
+
+int64_t feature_channels(const SwinUNetOptions& options) { return options.channel_mult.back() * options.model_channels; }
+
+int64_t feature_reduction(const SwinUNetOptions& options) { return int64_t{1} << (options.channel_mult.size() - 1); }
+
+SwinUNet widened(const SwinUNet& teacher, SwinUNetOptions options) {
+  SwinUNet student(std::move(options));
+  student->to(teacher.ptr()->parameters().front().device(), teacher.ptr()->parameters().front().scalar_type());
+  const std::string first = "input_blocks.0.0.weight";
+  const StateDict theirs = state_dict(*teacher), ours = state_dict(*student);
+  StateDict weights;
+  for (const auto& [key, tensor] : theirs) {
+    if (key != first) weights.add(key, tensor);
+  }
+  at::Tensor wide = torch::zeros_like(ours.at(first));
+  wide.narrow(1, 0, theirs.at(first).size(1)).copy_(theirs.at(first).detach());
+  weights.add(first, wide);
+  load_strictly(*student, weights, "the teacher");
+  return student;
 }
 
 }  // namespace lpnsr

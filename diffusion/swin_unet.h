@@ -36,6 +36,7 @@ struct SwinUNetOptions {
   bool cond_lq = true;
   int64_t lq_size = 64;
   double dropout = 0.0;
+  int64_t noise_channels = 0;    // random maps beside x_t and the LR condition, the last inputs of the first layer (RSD's student: 1)
   void fields(FieldVisitor& v);  // one integer for num_res_blocks is accepted where the published file has one
 };
 
@@ -45,7 +46,10 @@ class SwinUNetImpl : public torch::nn::Module {
   // x [N,in,H,W] already scaled, t int64 [N] (0-based index), lq [N,3,h,w] in [-1,1] (h = H, or larger by a power of two where lq_size says
   // so). t may hold one index for the whole batch, and lq is not looked at where cond_lq is off. Throws UsageError where a level's side is
   // no multiple of its window, with the sizes that would do.
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq);
+  // `noise` [N,noise_channels,H,W] is needed where there are such channels.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq, const at::Tensor& noise = {});
+  // What the last of the input blocks makes of them, or the middle block after it: [N,C,H/f,W/f], C and f as below.
+  at::Tensor features(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq, bool after_middle = false);
   const SwinUNetOptions& options() const { return options_; }
   // Recomputes activations of each level's blocks in the backward pass instead of keeping them.
   void set_checkpointing(bool on) { checkpointing_ = on; }
@@ -58,7 +62,10 @@ class SwinUNetImpl : public torch::nn::Module {
  private:
   void build_condition();
   void build_levels(int64_t in_channels);
-  void check(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq) const;
+  void check(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq, const at::Tensor& noise) const;
+  // The outputs of the input blocks, the stem's first.
+  std::vector<at::Tensor> encode(const at::Tensor& x, const at::Tensor& lq, const at::Tensor& noise, const at::Tensor& embedding);
+  at::Tensor embed(const at::Tensor& t);
   at::Tensor run(UNetStage& stage, const at::Tensor& h, const at::Tensor& embedding) const;
 
   SwinUNetOptions options_;
@@ -75,6 +82,12 @@ class SwinUNetImpl : public torch::nn::Module {
 };
 TORCH_MODULE(SwinUNet);
 
+// Of the deepest level's maps.
+int64_t feature_channels(const SwinUNetOptions& options);
+int64_t feature_reduction(const SwinUNetOptions& options);
+// A new network of `options`, which differ in their noise_channels alone, with the weights of `teacher`: the columns of the first layer
+// that are new are zero, so that at first noise changes nothing.
+SwinUNet widened(const SwinUNet& teacher, SwinUNetOptions options);
 // Sides that every level accepts are multiples of this.
 int64_t side_multiple(const SwinUNetOptions& options);
 // Sinusoidal embedding of t [N] -> [N,dim], cosines first.

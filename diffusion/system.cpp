@@ -8,7 +8,7 @@
 #include "core/checkpoint.h"
 #include "core/error.h"
 #include "core/kernels/kernels.h"
-#include "diffusion/published_weights.h"
+#include "core/published_weights.h"
 
 namespace lpnsr {
 namespace {
@@ -16,11 +16,7 @@ namespace {
 std::string source_of(const std::string& name) {
   const auto files = published_files();
   const auto* published = find_published(files, std::filesystem::path(name).filename().string());
-  if (published == nullptr) return "";
-  if (!published->address.empty()) {
-    return fmt::format("; it comes from {} (lpnsr weights fetch '{}')", published->address, published->name);
-  }
-  return fmt::format("; it comes from {}", published->page.empty() ? published->project : published->page);
+  return published == nullptr ? "" : "; " + published->origin();
 }
 
 template <class Network, class Options>
@@ -35,6 +31,7 @@ Network load(const Options& options, const std::string& name, const std::filesys
 void WeightOptions::fields(FieldVisitor& v) {
   v.text("denoiser", denoiser, "the frozen denoiser");
   v.text("noise_predictor", noise_predictor, "the noise predictor");
+  v.text("teacher", teacher, "the denoiser that a distillation starts from");
   v.text("autoencoder", autoencoder, "the VQ autoencoder");
   v.text("swinir", swinir, "pre-upsampler SwinIR");
   v.text("bsrgan", bsrgan, "pre-upsampler BSRGAN");
@@ -87,6 +84,20 @@ void freeze(torch::nn::Module& network, c10::ScalarType precision) {
   for (auto& item : network.named_parameters()) convert(item.key(), item.value());
   for (auto& item : network.named_buffers()) convert(item.key(), item.value());
   malloc_trim(0);  // what the weights took before
+}
+
+std::vector<NeededWeights> needed_weights(const SystemOptions& options, bool pre_upsample_only) {
+  std::vector<NeededWeights> needed;
+  if (!pre_upsample_only) {
+    needed.push_back({&WeightOptions::denoiser, "the denoiser"});
+    if (needs_predictor(options.sampling, make_schedule(options.schedule).steps()))
+      needed.push_back({&WeightOptions::noise_predictor, "the noise predictor"});
+    needed.push_back({&WeightOptions::autoencoder, "the autoencoder"});
+  }
+  if (options.pre_upsampler == "swinir") needed.push_back({&WeightOptions::swinir, "the pre-upsampler SwinIR"});
+  if (options.pre_upsampler == "bsrgan") needed.push_back({&WeightOptions::bsrgan, "the pre-upsampler BSRGAN"});
+  if (options.pre_upsampler == "realesrgan") needed.push_back({&WeightOptions::realesrgan, "the pre-upsampler RealESRGAN"});
+  return needed;
 }
 
 void load_frozen(torch::nn::Module& module, const std::string& name, const std::filesystem::path& folder, const std::string& purpose,

@@ -19,6 +19,7 @@ namespace lpnsr {
 struct WeightOptions {
   std::string denoiser = "resshift_realsrx4_s4_v3.pth";
   std::string noise_predictor = "noise_predictor.pth";
+  std::string teacher = "resshift_realsrx4_s15_v1.pth";  // of a distillation
   std::string autoencoder = "autoencoder_vq_f4.pth";
   std::string swinir = "003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_GAN.pth";
   std::string bsrgan = "BSRGAN.pth";
@@ -45,6 +46,14 @@ std::filesystem::path weights_folder(const std::string& option);
 // The file itself if `name` exists as a path, else below `folder`. Throws Error that says what the file is for, where it was looked for
 // and, for published names, where it comes from.
 std::filesystem::path find_weights(const std::string& name, const std::filesystem::path& folder, const std::string& purpose);
+
+// A file that restoring with `options` reads.
+struct NeededWeights {
+  std::string WeightOptions::*file;
+  std::string purpose;
+};
+// `pre_upsample_only`: the start of the chain is all that is wanted.
+std::vector<NeededWeights> needed_weights(const SystemOptions& options, bool pre_upsample_only);
 
 // Copies the weights of the file `name` (found as above; keys renamed by `rename` first where given) into `module`, which is then in eval
 // mode and without gradients.

@@ -62,14 +62,6 @@ void check_same_pictures(const std::vector<PicturePair>& pairs, const fs::path& 
   if (!extra.empty()) throw Error(fmt::format("{}: has pictures that the first folder lacks: {}", folder.string(), fmt::join(extra, ", ")));
 }
 
-double deviation(const std::vector<double>& values) {
-  if (values.size() < 2) return std::numeric_limits<double>::quiet_NaN();
-  const double mean = mean_of(values);
-  double sum = 0;
-  for (const double value : values) sum += (value - mean) * (value - mean);
-  return std::sqrt(sum / static_cast<double>(values.size() - 1));
-}
-
 void check_parallel(const std::vector<std::string>& names, const std::vector<std::string>& folders, const char* names_key,
                     const char* folders_key) {
   if (names.size() != folders.size()) {
@@ -145,7 +137,7 @@ std::vector<TableRow> Comparison::rows() const {
     for (size_t m = 0; m < metrics.size(); ++m) {
       std::vector<double> means;
       for (const auto& seed : method.seeds) means.push_back(seed.evaluation.means()[m]);
-      row.cells.push_back({mean_of(means), deviation(means)});
+      row.cells.push_back({mean_of(means), deviation_of(means)});
     }
     rows.push_back(std::move(row));
   }

@@ -87,6 +87,14 @@ double mean_of(const std::vector<double>& values) {
   return count > 0 ? sum / static_cast<double>(count) : std::numeric_limits<double>::quiet_NaN();
 }
 
+double deviation_of(const std::vector<double>& values) {
+  if (values.size() < 2) return std::numeric_limits<double>::quiet_NaN();
+  const double mean = mean_of(values);
+  double sum = 0;
+  for (const double value : values) sum += (value - mean) * (value - mean);
+  return std::sqrt(sum / static_cast<double>(values.size() - 1));
+}
+
 Evaluation evaluate(const std::vector<PicturePair>& pairs, const std::vector<Metric>& metrics) {
   Evaluation evaluation{metrics, {}, std::vector<double>(metrics.size(), std::numeric_limits<double>::quiet_NaN())};
   std::vector<SetFeatures> features(metrics.size());
@@ -161,7 +169,7 @@ nlohmann::json Evaluation::json() const {
   const auto mean = means();
   for (size_t m = 0; m < metrics.size(); ++m) {
     nlohmann::json weights = nlohmann::json::array();
-    for (const auto& file : metrics[m].weights) weights.push_back({{"file", file.filename().string()}, {"sha256", weights_hash(file)}});
+    for (const auto& file : metrics[m].weights) weights.push_back({{"file", file.filename().string()}, {"sha256", file_hash(file)}});
     result["metrics"].push_back({{"name", metrics[m].name},
                                  {"protocol", metrics[m].protocol},
                                  {"higher_is_better", metrics[m].higher_is_better},

@@ -30,8 +30,9 @@ struct Evaluation {
 // Throws UsageError where a metric needs references and none are given, and where the sizes of a pair differ (naming both files).
 Evaluation evaluate(const std::vector<PicturePair>& pairs, const std::vector<Metric>& metrics);
 
-std::string csv_field(const std::string& text);     // RFC 4180: quoted where it holds a comma, a quote or a line's end
-nlohmann::json json_number(double value);           // NaN as null, infinity as "inf"
-double mean_of(const std::vector<double>& values);  // without NaN; NaN where nothing is left
+std::string csv_field(const std::string& text);          // RFC 4180: quoted where it holds a comma, a quote or a line's end
+nlohmann::json json_number(double value);                // NaN as null, infinity as "inf"
+double mean_of(const std::vector<double>& values);       // without NaN; NaN where nothing is left
+double deviation_of(const std::vector<double>& values);  // standard deviation (n-1); NaN of fewer than two values
 
 }  // namespace lpnsr

@@ -20,6 +20,7 @@ h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem; border-bo
 .scroll { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .8rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } tbody tr:nth-child(even) { background: var(--stripe); }
+.note { color: var(--soft); font-size: .85rem; font-style: italic; } h3 { font-size: 1.05rem; margin: 1.4rem 0 0; }
 figure { margin: 1.2rem 0; } figcaption { color: var(--soft); font-size: .9rem; margin-top: .3rem; } img { max-width: 100%; height: auto; }
 .row { display: flex; gap: .5rem; overflow-x: auto; } .row div { flex: 1 0 130px; text-align: center; font-size: .85rem; color: var(--soft); }
 .slider .stage { position: relative; display: inline-block; max-width: 100%; line-height: 0; cursor: ew-resize; }
@@ -82,6 +83,8 @@ HtmlReport::HtmlReport(std::string title) : title_(std::move(title)) {}
 
 void HtmlReport::heading(const std::string& text) { body_ += "<h2>" + escape_html(text) + "</h2>\n"; }
 
+void HtmlReport::subheading(const std::string& text) { body_ += "<h3>" + escape_html(text) + "</h3>\n"; }
+
 void HtmlReport::paragraph(const std::string& text) { body_ += "<p>" + escape_html(text) + "</p>\n"; }
 
 void HtmlReport::preformatted(const std::string& summary, const std::string& text) {
@@ -100,11 +103,13 @@ void HtmlReport::table(const std::string& corner, const std::vector<Column>& col
   const auto ranks = cell_ranks(columns, rows);
   std::vector<std::vector<std::string>> lines;
   for (size_t r = 0; r < rows.size(); ++r) {
-    std::vector<std::string> line = {escape_html(rows[r].name)};
+    const auto written = [&](const std::string& text) { return rows[r].note ? "<span class=\"note\">" + text + "</span>" : text; };
+    std::vector<std::string> line = {written(escape_html(rows[r].name))};
+    const auto ranked = std::count_if(rows.begin(), rows.end(), [](const TableRow& row) { return !row.note; });
     for (size_t c = 0; c < columns.size(); ++c) {
       const std::string text = format_cell(rows[r].cells[c], columns[c].decimals);
       const int rank = ranks[c][r];
-      line.push_back(rank == 1 ? "<strong>" + text + "</strong>" : rank == 2 && rows.size() > 2 ? "<u>" + text + "</u>" : text);
+      line.push_back(written(rank == 1 ? "<strong>" + text + "</strong>" : rank == 2 && ranked > 2 ? "<u>" + text + "</u>" : text));
     }
     lines.push_back(std::move(line));
   }

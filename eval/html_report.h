@@ -17,6 +17,7 @@ class HtmlReport {
  public:
   explicit HtmlReport(std::string title);
   void heading(const std::string& text);
+  void subheading(const std::string& text);
   void paragraph(const std::string& text);
   void preformatted(const std::string& summary, const std::string& text);  // folded away below its summary
   void table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);

@@ -44,7 +44,19 @@ Convolution take_normalised_convolution(WeightReader& reader, const std::string&
   return layer;
 }
 
-at::Tensor Linear::operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+// x [..,in] by weight [out,in]. On a CPU a 1x1 convolution in channels-last: oneDNN's kernels, where LibTorch's matrix product takes MKL's,
+// which are slow on other processors than Intel's.
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  const int64_t in = weight.size(1), rows = x.numel() / in;
+  if (!x.is_cpu() || rows < 16) return at::linear(x, weight, bias);
+  const auto as_image = x.reshape({1, rows, 1, in}).permute({0, 3, 1, 2});
+  const auto result = at::conv2d(as_image, weight.view({weight.size(0), in, 1, 1}), bias);
+  auto shape = x.sizes().vec();
+  shape.back() = weight.size(0);
+  return result.permute({0, 2, 3, 1}).reshape(shape);
+}
+
+at::Tensor Linear::operator()(const at::Tensor& x) const { return linear(x, weight, bias); }
 
 Linear take_linear(WeightReader& reader, const std::string& key, int64_t in, int64_t out) {
   return {reader.take(key + ".weight", {out, in}), reader.take(key + ".bias", {out})};
@@ -68,8 +80,8 @@ at::Tensor MultiheadAttention::operator()(const at::Tensor& query, const at::Ten
     const auto parts = in(query).chunk(3, -1);
     return out(attend(parts[0], parts[1], parts[2], heads, causal));
   }
-  const auto q = at::linear(query, in.weight.narrow(0, 0, width), in.bias.narrow(0, 0, width));
-  const auto kv = at::linear(memory, in.weight.narrow(0, width, 2 * width), in.bias.narrow(0, width, 2 * width)).chunk(2, -1);
+  const auto q = linear(query, in.weight.narrow(0, 0, width), in.bias.narrow(0, 0, width));
+  const auto kv = linear(memory, in.weight.narrow(0, width, 2 * width), in.bias.narrow(0, width, 2 * width)).chunk(2, -1);
   return out(attend(q, kv[0], kv[1], heads, causal));
 }
 

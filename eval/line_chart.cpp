@@ -7,7 +7,10 @@
 namespace lpnsr {
 namespace {
 
-constexpr struct { double width = 720, height = 300, left = 70, right = 16, top = 34, bottom = 46; } page;
+struct Page {
+  double width, height;
+  double left = 70, right = 16, top = 34, bottom = 46;
+};
 constexpr int legend_line = 18;
 // Okabe and Ito's colours, told apart by people with colour blindness.
 const std::vector<std::string> colours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b8a000"};
@@ -24,7 +27,7 @@ struct Axis {
 std::vector<Series> drawable(const std::vector<Series>& series, bool log_y) {
   std::vector<Series> result;
   for (const auto& one : series) {
-    Series kept{one.name, {}, {}};
+    Series kept{one.name, {}, {}, one.dashed, one.colour};
     for (size_t i = 0; i < std::min(one.x.size(), one.y.size()); ++i) {
       if (!std::isfinite(one.x[i]) || !std::isfinite(one.y[i]) || (log_y && one.y[i] <= 0)) continue;
       kept.x.push_back(one.x[i]);
@@ -88,7 +91,7 @@ std::vector<double> axis_ticks(double low, double high, bool log) {
 
 Series thinned(const Series& series, size_t limit) {
   if (series.x.size() <= limit) return series;
-  Series result{series.name, {}, {}};
+  Series result{series.name, {}, {}, series.dashed, series.colour};
   for (size_t bucket = 0; bucket < limit; ++bucket) {
     const size_t first = bucket * series.x.size() / limit, last = (bucket + 1) * series.x.size() / limit;
     double x = 0, y = 0;
@@ -104,7 +107,14 @@ Series thinned(const Series& series, size_t limit) {
 
 std::string line_chart(const std::string& title, const std::vector<Series>& series, const ChartOptions& options) {
   const auto shown = drawable(series, options.log_y);
-  const double full_height = page.height + (shown.size() > 1 ? legend_line * static_cast<double>((shown.size() + 3) / 4) : 0);
+  const Page page{options.width, options.height};
+  size_t longest = 0;
+  for (const auto& one : shown) longest = std::max(longest, one.name.size());
+  constexpr double kLetter = 7.5, kMark = 40;
+  const double entry_width = std::max(80.0, kMark + kLetter * static_cast<double>(longest));
+  const auto a_line = static_cast<size_t>(std::clamp(std::floor((page.width - page.left - page.right) / entry_width), 1.0, 4.0));
+  const size_t legend_lines = shown.size() > 1 ? (shown.size() + a_line - 1) / a_line : 0;
+  const double full_height = page.height + legend_line * static_cast<double>(legend_lines);
   std::string svg = fmt::format("<svg class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", page.width, full_height,
                                 escape_html(title));
   svg += text_at(page.width / 2, 18, "middle", title + (options.log_y ? " (log scale)" : ""), " class=\"title\"");
@@ -130,19 +140,21 @@ std::string line_chart(const std::string& title, const std::vector<Series>& seri
                    fmt::format(" transform=\"translate(14 {}) rotate(-90)\"", (page.top + page.height - page.bottom) / 2));
   }
   for (size_t s = 0; s < shown.size(); ++s) {
-    const std::string& colour = colours[s % colours.size()];
+    const size_t number = shown[s].colour < 0 ? s : static_cast<size_t>(shown[s].colour);
+    const std::string& colour = colours[number % colours.size()];
     std::string points;
     for (size_t i = 0; i < shown[s].x.size(); ++i) points += fmt::format("{:.1f},{:.1f} ", column(shown[s].x[i]), row(shown[s].y[i]));
-    if (shown[s].x.size() == 1) {
-      svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\"/>", column(shown[s].x[0]), row(shown[s].y[0]), colour);
+    for (size_t i = 0; i < shown[s].x.size() && (options.points || shown[s].x.size() == 1); ++i) {
+      svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\"/>", column(shown[s].x[i]), row(shown[s].y[i]), colour);
     }
-    svg += fmt::format("<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\"><title>{}</title></polyline>", points,
-                       colour, escape_html(shown[s].name));
+    const std::string dashes = shown[s].dashed ? " stroke-dasharray=\"5 4\"" : "";
+    svg += fmt::format("<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\"{}><title>{}</title></polyline>", points,
+                       colour, dashes, escape_html(shown[s].name));
     if (shown.size() == 1) continue;
-    const double x = page.left + static_cast<double>(s % 4) * (page.width - page.left - page.right) / 4,
-                 y = page.height + legend_line * static_cast<double>(s / 4) + 8;
-    svg += fmt::format("<line x1=\"{0:.1f}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"{3}\" stroke-width=\"3\"/>", x, x + 18,
-                       y - 4, colour);
+    const double x = page.left + static_cast<double>(s % a_line) * (page.width - page.left - page.right) / static_cast<double>(a_line),
+                 y = page.height + legend_line * static_cast<double>(s / a_line) + 8;
+    svg += fmt::format("<line x1=\"{0:.1f}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"{3}\" stroke-width=\"3\"{4}/>", x,
+                       x + 18, y - 4, colour, dashes);
     svg += text_at(x + 23, y, "start", shown[s].name);
   }
   return svg + "</svg>";

@@ -11,7 +11,6 @@
 #include <c10/core/Device.h>
 
 #include "core/config.h"
-#include "core/needed_file.h"
 
 namespace lpnsr {
 
@@ -52,7 +51,7 @@ struct MetricDescription {
   MetricKind kind = MetricKind::pair;
   bool higher_is_better = true;
   int decimals = 4;
-  std::vector<NeededFile> files;
+  std::vector<std::string> files;  // of weights, by their published names (core/published_weights.h)
   bool configurable = false;
   // Fills in protocol and functions. Throws UsageError for unknown options and DataError for weights that do not fit.
   void (*prepare)(Metric& metric, const MetricRequest& request) = nullptr;

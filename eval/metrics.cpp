@@ -1,10 +1,12 @@
 #include "eval/metrics.h"
 
+#include <cmath>
 #include <mutex>
 
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/published_weights.h"
 #include "core/sha256.h"
 
 namespace lpnsr {
@@ -23,7 +25,9 @@ std::vector<std::string> split_at(const std::string& text, char separator) {
 void check_picture(const at::Tensor& picture) {
   if (picture.dim() != 3 || picture.size(0) != 3 || picture.numel() == 0)
     throw UsageError(fmt::format("a metric takes pictures [3,H,W]; got [{}]", fmt::join(picture.sizes(), ",")));
-  if (!picture.isfinite().all().item<bool>()) throw UsageError("the picture holds NaN or infinite values");
+  const auto [least, largest] = at::aminmax(picture);  // one pass; NaN passes through
+  if (!std::isfinite(least.item<double>()) || !std::isfinite(largest.item<double>()))
+    throw UsageError("the picture holds NaN or infinite values");
 }
 
 using Score = decltype(Metric::score);
@@ -70,7 +74,7 @@ const MetricDescription& find_metric(const std::string& name) {
 
 std::vector<std::filesystem::path> find_metric_files(const MetricDescription& description, const std::filesystem::path& folder) {
   if (description.find_files != nullptr) return description.find_files(folder);
-  return find_all_needed(folder, description.files, description.label);
+  return find_files(description.files, folder, description.label);
 }
 
 Metric make_metric(const MetricDescription& description, const MetricRequest& request) {
@@ -129,12 +133,12 @@ std::vector<std::string> split_names(const std::string& list) {
 std::string full_protocol(const Metric& metric) {
   std::string text = metric.protocol;
   for (const auto& file : metric.weights) {
-    text += fmt::format("{}{} sha256 {}", text.empty() ? "" : "; ", file.filename().string(), weights_hash(file));
+    text += fmt::format("{}{} sha256 {}", text.empty() ? "" : "; ", file.filename().string(), file_hash(file));
   }
   return text;
 }
 
-std::string weights_hash(const std::filesystem::path& file) {
+std::string file_hash(const std::filesystem::path& file) {
   // A table names its files more than once, and they may be large.
   static std::mutex guard;
   static std::map<std::pair<std::string, std::filesystem::file_time_type>, std::string> known;

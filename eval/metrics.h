@@ -31,6 +31,6 @@ std::vector<std::string> split_names(const std::string& list);
 
 // "lpnsr, Y, crop 4" or, with weights, "v0.1; alexnet-owt-7be5be79.pth sha256 7be5be79…".
 std::string full_protocol(const Metric& metric);
-std::string weights_hash(const std::filesystem::path& file);  // SHA-256, read once
+std::string file_hash(const std::filesystem::path& file);  // SHA-256, read once
 
 }  // namespace lpnsr

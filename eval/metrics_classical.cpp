@@ -19,13 +19,8 @@ void prepare_pair(Metric& metric, const MetricRequest& request) {
   metric.score = [options](const at::Tensor& image, const at::Tensor& reference) { return score(image, reference, options); };
 }
 
-NeededFile pristine_file() {
-  return {{"niqe_modelparameters.mat", "niqe_pris_params.npz", "niqe_pristine.safetensors"},
-          "NIQE's pristine parameters; BasicSR's niqe_pris_params.npz holds the same",
-          "pyiqa's v0.1-weights, or basicsr/metrics of the package basicsr: tools/fetch-metric-weights takes the latter"};
-}
-
-NeededFile nrqm_file() { return {{"NRQM_model.mat", "model.mat"}, "the regression forests of NRQM", "pyiqa's v0.1-weights"}; }
+constexpr const char* pristine_file = "niqe_modelparameters.mat";
+constexpr const char* nrqm_file = "NRQM_model.mat";
 
 void prepare_niqe(Metric& metric, const MetricRequest& request) {
   NiqeOptions options;
@@ -75,14 +70,14 @@ MetricDescription describe_niqe() {
           .label = "NIQE",
           .kind = MetricKind::picture,
           .higher_is_better = false,
-          .files = {pristine_file()},
+          .files = {pristine_file},
           .configurable = true,
           .prepare = prepare_niqe};
 }
 
 MetricDescription describe_nrqm() {
   return {
-      .name = "nrqm", .label = "NRQM", .kind = MetricKind::picture, .files = {nrqm_file()}, .configurable = true, .prepare = prepare_nrqm};
+      .name = "nrqm", .label = "NRQM", .kind = MetricKind::picture, .files = {nrqm_file}, .configurable = true, .prepare = prepare_nrqm};
 }
 
 MetricDescription describe_pi() {
@@ -90,7 +85,7 @@ MetricDescription describe_pi() {
           .label = "PI",
           .kind = MetricKind::picture,
           .higher_is_better = false,
-          .files = {nrqm_file(), pristine_file()},
+          .files = {nrqm_file, pristine_file},
           .prepare = prepare_pi};
 }
 

@@ -14,8 +14,6 @@
 namespace lpnsr {
 namespace {
 
-constexpr const char* pyiqa_weights = "github.com/chaofengc/IQA-PyTorch, release v0.1-weights";
-
 struct DistsOptions {
   int64_t resize = 0;
   void fields(FieldVisitor& v) {
@@ -102,11 +100,7 @@ MetricDescription describe_dists() {
 }
 
 MetricDescription describe_clipiqa() {
-  return {.name = "clipiqa",
-          .label = "CLIPIQA",
-          .kind = MetricKind::picture,
-          .files = {{{"RN50.pt", "clip_RN50.pt"}, "OpenAI's CLIP RN50", "github.com/openai/CLIP, clip/clip.py lists its address"}},
-          .prepare = prepare_clipiqa};
+  return {.name = "clipiqa", .label = "CLIPIQA", .kind = MetricKind::picture, .files = {"RN50.pt"}, .prepare = prepare_clipiqa};
 }
 
 MetricDescription describe_musiq() {
@@ -114,7 +108,7 @@ MetricDescription describe_musiq() {
           .label = "MUSIQ",
           .kind = MetricKind::picture,
           .decimals = 2,
-          .files = {{{"musiq_koniq_ckpt-e95806b9.pth"}, "MUSIQ trained on KonIQ", pyiqa_weights}},
+          .files = {"musiq_koniq_ckpt-e95806b9.pth"},
           .prepare = prepare_musiq};
 }
 
@@ -122,7 +116,7 @@ MetricDescription describe_maniqa() {
   return {.name = "maniqa",
           .label = "MANIQA",
           .kind = MetricKind::picture,
-          .files = {{{"ckpt_koniq10k.pt"}, "MANIQA trained on KonIQ", "github.com/IIGROUP/MANIQA, release Koniq10k"}},
+          .files = {"ckpt_koniq10k.pt"},
           .configurable = true,
           .prepare = prepare_maniqa};
 }
@@ -131,7 +125,7 @@ MetricDescription describe_topiq_nr() {
   return {.name = "topiq_nr",
           .label = "TOPIQ (NR)",
           .kind = MetricKind::picture,
-          .files = {{{"cfanet_nr_koniq_res50-9a73138b.pth"}, "TOPIQ without reference trained on KonIQ", pyiqa_weights}},
+          .files = {"cfanet_nr_koniq_res50-9a73138b.pth"},
           .prepare = prepare_topiq};
 }
 
@@ -141,9 +135,7 @@ MetricDescription describe_fid() {
           .kind = MetricKind::set,
           .higher_is_better = false,
           .decimals = 2,
-          .files = {{{"pt_inception-2015-12-05-6726825d.pth"},
-                     "Inception-v3 of the FID",
-                     "github.com/mseitzer/pytorch-fid, release fid_weights"}},
+          .files = {"pt_inception-2015-12-05-6726825d.pth"},
           .configurable = true,
           .prepare = prepare_fid};
 }

@@ -78,20 +78,9 @@ std::vector<TableRow> SideBySide::rows() const {
 }
 
 std::string SideBySide::difference_table() const {
-  const auto table = rows();
-  const auto ranks = cell_ranks(columns_, table);
-  std::string text;
-  for (size_t c = 0; c < metrics_.size(); ++c) {
-    const auto best = static_cast<size_t>(std::find(ranks[c].begin(), ranks[c].end(), 1) - ranks[c].begin());
-    if (best == ranks[c].size() || metrics_[c].kind == MetricKind::set) continue;
-    for (size_t m = 0; m < methods_.size(); ++m) {
-      if (m == best) continue;
-      text += fmt::format("{}: {} − {} = {:+.{}f}, p = {:.4f}\n", columns_[c].title, methods_[m].name, methods_[best].name,
-                          table[m].cells[c].mean - table[best].cells[c].mean, metrics_[c].decimals + 1,
-                          paired_p_value(methods_[m].evaluation.values(c), methods_[best].evaluation.values(c)));
-    }
-  }
-  return text;
+  return differences_from_best(columns_, rows(), [this](size_t row, size_t column) {
+    return metrics_[column].kind == MetricKind::set ? std::vector<double>{} : methods_[row].evaluation.values(column);
+  });
 }
 
 std::string SideBySide::markdown() const {

@@ -5,6 +5,10 @@
 namespace lpnsr {
 namespace {
 
+size_t ranked_rows(const std::vector<TableRow>& rows) {
+  return static_cast<size_t>(std::count_if(rows.begin(), rows.end(), [](const TableRow& row) { return !row.note; }));
+}
+
 // Columns a terminal needs for UTF-8 text: continuation bytes take none.
 size_t display_width(const std::string& text) {
   return static_cast<size_t>(
@@ -23,17 +27,46 @@ std::string escaped(const std::string& text) {
 }
 
 std::string latex_text(const std::string& text) {
-  static const std::map<std::string, std::string> replacements = {{"↑", "$\\uparrow$"}, {"↓", "$\\downarrow$"}, {"±", "$\\pm$"}};
+  static const std::map<std::string, std::string> replacements = {{"↑", "$\\uparrow$"}, {"↓", "$\\downarrow$"}, {"±", "$\\pm$"},
+                                                                  {"×", "$\\times$"},   {"−", "$-$"},           {"λ", "$\\lambda$"}};
   std::string result;
   for (const char c : text) {
-    if (std::string_view("&%$#_{}").find(c) != std::string_view::npos) result += '\\';
+    if (c == '\\') {
+      result += "\\textbackslash{}";
+      continue;
+    }
+    if (std::string_view("&%$#_{}~^").find(c) != std::string_view::npos) result += '\\';
     result += c;
+    if (c == '~' || c == '^') result += "{}";
   }
   for (const auto& [symbol, command] : replacements) {
     for (size_t at = result.find(symbol); at != std::string::npos; at = result.find(symbol, at + command.size()))
       result.replace(at, symbol.size(), command);
   }
   return result;
+}
+
+// Marked best and second best make sense among three rows or more.
+bool marks_second(const std::vector<TableRow>& rows) { return ranked_rows(rows) > 2; }
+
+std::string latex_lines(const std::vector<Column>& columns, const std::vector<TableRow>& rows, const LatexMarks& marks) {
+  const auto ranks = cell_ranks(columns, rows);
+  std::string text;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    text += rows[r].note ? "\\quad{\\footnotesize\\itshape " + latex_text(rows[r].name) + "}" : latex_text(rows[r].name);
+    for (size_t c = 0; c < columns.size(); ++c) {
+      // Intervals belong to the Markdown table; a paper's table has the means.
+      Cell shown = rows[r].cells[c];
+      shown.interval = {};
+      std::string cell = latex_text(format_cell(shown, columns[c].decimals));
+      if (shown.difference && !std::isnan(shown.mean)) cell = "$" + cell + "$";
+      if (rows[r].note) cell = "{\\footnotesize " + cell + "}";
+      const int rank = ranks[c][r];
+      text += " & " + (rank == 1 ? marks.best + cell + "}" : rank == 2 && marks_second(rows) ? marks.second + cell + "}" : cell);
+    }
+    text += " \\\\\n";
+  }
+  return text;
 }
 
 }  // namespace
@@ -45,7 +78,7 @@ Column column_of(const Metric& metric) {
 
 std::string format_cell(const Cell& cell, int decimals) {
   if (std::isnan(cell.mean)) return "-";
-  std::string text = fmt::format("{:.{}f}", cell.mean, decimals);
+  std::string text = cell.difference ? fmt::format("{:+.{}f}", cell.mean, decimals) : fmt::format("{:.{}f}", cell.mean, decimals);
   if (!std::isnan(cell.spread)) text += fmt::format(" ± {:.{}f}", cell.spread, decimals);
   if (!std::isnan(cell.interval.low)) text += fmt::format(" [{:.{}f}, {:.{}f}]", cell.interval.low, decimals, cell.interval.high, decimals);
   return text;
@@ -53,12 +86,13 @@ std::string format_cell(const Cell& cell, int decimals) {
 
 std::vector<std::vector<int>> cell_ranks(const std::vector<Column>& columns, const std::vector<TableRow>& rows) {
   std::vector<std::vector<int>> ranks(columns.size(), std::vector<int>(rows.size(), 0));
-  if (rows.size() < 2) return ranks;
+  if (ranked_rows(rows) < 2) return ranks;
   for (size_t c = 0; c < columns.size(); ++c) {
     // What rounds to the same digits counts as equal, so that the mark never claims more than the table shows.
     std::vector<double> shown, ordered;
     for (const auto& row : rows) {
-      shown.push_back(std::stod(fmt::format("{:.{}f}", row.cells[c].mean, columns[c].decimals)));
+      shown.push_back(row.note ? std::numeric_limits<double>::quiet_NaN()
+                               : std::stod(fmt::format("{:.{}f}", row.cells[c].mean, columns[c].decimals)));
       if (!std::isnan(shown.back())) ordered.push_back(columns[c].higher_is_better ? -shown.back() : shown.back());
     }
     std::sort(ordered.begin(), ordered.end());
@@ -83,7 +117,7 @@ std::string markdown_table(const std::string& corner, const std::vector<Column>&
     for (size_t c = 0; c < columns.size(); ++c) {
       const std::string text = format_cell(rows[r].cells[c], columns[c].decimals);
       const int rank = mark_best ? ranks[c][r] : 0;
-      line.push_back(rank == 1 ? "**" + text + "**" : rank == 2 && rows.size() > 2 ? "<u>" + text + "</u>" : text);
+      line.push_back(rank == 1 ? "**" + text + "**" : rank == 2 && marks_second(rows) ? "<u>" + text + "</u>" : text);
     }
     lines.push_back(std::move(line));
   }
@@ -106,22 +140,41 @@ std::string markdown_table(const std::string& corner, const std::vector<Column>&
 }
 
 std::string latex_table(const std::string& corner, const std::vector<Column>& columns, const std::vector<TableRow>& rows) {
-  const auto ranks = cell_ranks(columns, rows);
+  return latex_table(corner, columns, {TableBlock{"", rows}}, {});
+}
+
+std::string latex_table(const std::string& corner, const std::vector<Column>& columns, const std::vector<TableBlock>& blocks,
+                        const LatexMarks& marks) {
   std::string text = "\\begin{tabular}{l" + std::string(columns.size(), 'c') + "}\n\\toprule\n" + latex_text(corner);
   for (const auto& column : columns) text += " & " + latex_text(column.title);
-  text += " \\\\\n\\midrule\n";
-  for (size_t r = 0; r < rows.size(); ++r) {
-    text += latex_text(rows[r].name);
-    for (size_t c = 0; c < columns.size(); ++c) {
-      // Intervals belong to the Markdown table; a paper's table has the means.
-      const std::string cell =
-          latex_text(format_cell({.mean = rows[r].cells[c].mean, .spread = rows[r].cells[c].spread}, columns[c].decimals));
-      const int rank = ranks[c][r];
-      text += " & " + (rank == 1 ? "\\textbf{" + cell + "}" : rank == 2 && rows.size() > 2 ? "\\underline{" + cell + "}" : cell);
-    }
-    text += " \\\\\n";
+  text += " \\\\\n";
+  for (const auto& block : blocks) {
+    text += "\\midrule\n";
+    if (!block.title.empty())
+      text += fmt::format("\\multicolumn{{{}}}{{l}}{{\\textit{{{}}}}} \\\\\n", columns.size() + 1, latex_text(block.title));
+    text += latex_lines(columns, block.rows, marks);
   }
   return text + "\\bottomrule\n\\end{tabular}\n";
+}
+
+std::string differences_from_best(const std::vector<Column>& columns, const std::vector<TableRow>& rows,
+                                  const std::function<std::vector<double>(size_t row, size_t column)>& values) {
+  const auto ranks = cell_ranks(columns, rows);
+  std::string text;
+  for (size_t c = 0; c < columns.size(); ++c) {
+    const auto best = static_cast<size_t>(std::find(ranks[c].begin(), ranks[c].end(), 1) - ranks[c].begin());
+    if (best == ranks[c].size()) continue;
+    const auto best_values = values(best, c);
+    for (size_t r = 0; r < rows.size(); ++r) {
+      if (r == best || rows[r].note || best_values.empty()) continue;
+      const auto its_values = values(r, c);
+      if (its_values.size() != best_values.size()) continue;
+      text +=
+          fmt::format("{}: {} − {} = {:+.{}f}, p = {:.4f}\n", columns[c].title, rows[r].name, rows[best].name,
+                      rows[r].cells[c].mean - rows[best].cells[c].mean, columns[c].decimals + 1, paired_p_value(its_values, best_values));
+    }
+  }
+  return text;
 }
 
 }  // namespace lpnsr

@@ -110,9 +110,6 @@ at::Tensor Dists::operator()(const at::Tensor& image, const at::Tensor& referenc
   return 1 - similarity;
 }
 
-std::vector<NeededFile> dists_files() {
-  return {{{"vgg16-397923af.pth"}, "the backbone", "download.pytorch.org/models"},
-          {{"DISTS_weights-f5e65c96.pth"}, "the weights of the channels", "pyiqa's release v0.1-weights"}};
-}
+std::vector<std::string> dists_files() { return {"vgg16-397923af.pth", "DISTS_weights-f5e65c96.pth"}; }
 
 }  // namespace lpnsr

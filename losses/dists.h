@@ -1,12 +1,12 @@
 #pragma once
 // DISTS (Ding et al. 2020): structure and texture of VGG16's features with L2 pooling. Lower is better. Gradients flow to both pictures.
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
-#include "core/needed_file.h"
 #include "core/weight_reader.h"
 
 namespace lpnsr {
@@ -26,7 +26,7 @@ class Dists {
   at::Tensor alpha_, beta_;                   // [1475]: of each channel of the six stages, divided by the sum of all
 };
 
-// The backbone and the weights of the channels.
-std::vector<NeededFile> dists_files();
+// The backbone and the weights of the channels, by their published names.
+std::vector<std::string> dists_files();
 
 }  // namespace lpnsr

@@ -44,7 +44,7 @@ LpipsImpl::LpipsImpl(LpipsNetwork network) : network_(network) {
 }
 
 std::vector<at::Tensor> LpipsImpl::unit_features(const at::Tensor& image) {
-  auto maps = net_->forward((image - shift_) / scale_);
+  auto maps = net_->forward(((image - shift_) / scale_).contiguous(at::MemoryFormat::ChannelsLast));
   for (auto& map : maps) map = map / (map.square().sum(1, true).sqrt() + kFeatureFloor);
   return maps;
 }
@@ -54,7 +54,18 @@ std::vector<at::Tensor> LpipsImpl::layer_maps(const at::Tensor& image, const at:
     throw UsageError(fmt::format("LPIPS compares two pictures [N,3,H,W] of one size; got [{}] and [{}]", fmt::join(image.sizes(), ","),
                                  fmt::join(reference.sizes(), ",")));
   }
-  const auto of_image = unit_features(image), of_reference = unit_features(reference);
+  std::vector<at::Tensor> of_image, of_reference;
+  if (image.requires_grad() || reference.requires_grad()) {
+    // In training the true picture needs no backward pass.
+    of_image = unit_features(image);
+    of_reference = unit_features(reference);
+  } else {
+    for (const auto& both : unit_features(torch::cat({image, reference}))) {
+      const auto halves = both.chunk(2);
+      of_image.push_back(halves[0]);
+      of_reference.push_back(halves[1]);
+    }
+  }
   std::vector<at::Tensor> terms;
   for (size_t k = 0; k < linear_.size(); ++k) {
     terms.push_back(linear_[k]->forward((of_image[k] - of_reference[k]).square()));

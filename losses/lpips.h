@@ -9,7 +9,6 @@
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/pimpl.h>
 
-#include "core/needed_file.h"
 #include "core/state_dict.h"
 #include "losses/backbones.h"
 
@@ -44,8 +43,8 @@ TORCH_MODULE(Lpips);
 // (lin0.model.1.weight …), or one file with the whole published module (net.sliceK.N.*, lin*, lins.*, scaling_layer.*). Throws Error naming
 // what is missing and which files go where.
 Lpips load_lpips(LpipsNetwork network, const std::vector<std::filesystem::path>& files);
-// The backbone, then the linear layers; the latter's file may be the whole module, and then stands alone.
-std::vector<NeededFile> lpips_files(LpipsNetwork network);
+// The backbone, then the linear layers, by their published names; the latter's file may be the whole module, and then stands alone.
+std::vector<std::string> lpips_files(LpipsNetwork network);
 // Those below a weights folder. Throws Error that lists them where they are not there.
 std::vector<std::filesystem::path> find_lpips_files(LpipsNetwork network, const std::filesystem::path& weights);
 

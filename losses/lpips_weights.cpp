@@ -2,6 +2,7 @@
 
 #include "core/checkpoint.h"
 #include "core/error.h"
+#include "core/published_weights.h"
 #include "losses/lpips.h"
 
 namespace lpnsr {
@@ -13,8 +14,8 @@ std::string name_of(LpipsNetwork network) {
 
 std::string guidance(LpipsNetwork network) {
   const auto files = lpips_files(network);
-  return fmt::format("LPIPS ({}) needs {} ({}) and {} ({})", name_of(network), files[0].names.front(), files[0].what,
-                     files[1].names.front(), files[1].what);
+  return fmt::format("LPIPS ({}) needs {} (the backbone) and {} (the linear layers, or the whole module)", name_of(network), files[0],
+                     files[1]);
 }
 
 bool starts_with(const std::string& key, std::string_view prefix) { return key.rfind(prefix, 0) == 0; }
@@ -59,28 +60,25 @@ Lpips load_lpips(LpipsNetwork network, const std::vector<std::filesystem::path>&
   return lpips;
 }
 
-std::vector<NeededFile> lpips_files(LpipsNetwork network) {
-  const std::string name = name_of(network);
-  const bool alex = network == LpipsNetwork::alex, vgg = network == LpipsNetwork::vgg;
-  const NeededFile backbone{{alex  ? "alexnet-owt-7be5be79.pth"
-                             : vgg ? "vgg16-397923af.pth"
-                                   : "squeezenet1_1-b8a52dc0.pth"},
-                            "the backbone",
-                            "download.pytorch.org/models"};
-  const std::string hash = alex ? "df73285e" : vgg ? "a78928a0" : "4a5350f2";
-  return {backbone,
-          {{"lpips_" + name + ".pth", name + ".pth", fmt::format("LPIPS_v0.1_{}-{}.pth", name, hash), "lpips_lin_" + name + ".pth"},
-           "the linear layers of LPIPS 0.1, or the whole module",
-           fmt::format("weights/v0.1/{0}.pth of the package lpips; {0}.pth is found too", name)}};
+std::vector<std::string> lpips_files(LpipsNetwork network) {
+  switch (network) {
+    case LpipsNetwork::alex:
+      return {"alexnet-owt-7be5be79.pth", "LPIPS_v0.1_alex-df73285e.pth"};
+    case LpipsNetwork::vgg:
+      return {"vgg16-397923af.pth", "LPIPS_v0.1_vgg-a78928a0.pth"};
+    case LpipsNetwork::squeeze:
+      break;
+  }
+  return {"squeezenet1_1-b8a52dc0.pth", "LPIPS_v0.1_squeeze-4a5350f2.pth"};
 }
 
 std::vector<std::filesystem::path> find_lpips_files(LpipsNetwork network, const std::filesystem::path& weights) {
   const auto files = lpips_files(network);
-  if (find_needed(weights, files[0]).empty()) {
-    const auto linear = find_needed(weights, files[1]);
+  if (find_file(published_file(files[0]), weights).empty()) {
+    const auto linear = find_file(published_file(files[1]), weights);
     if (!linear.empty() && !read_weights(linear).tensors.below("net.").empty()) return {linear};
   }
-  return find_all_needed(weights, files, fmt::format("LPIPS ({})", name_of(network)));
+  return find_files(files, weights, fmt::format("LPIPS ({})", name_of(network)));
 }
 
 }  // namespace lpnsr

@@ -30,12 +30,10 @@ void bench_metric(const std::string& name, const BenchOptions& options) {
   const Metric metric = make_metric(name, {.weights = options.weights_dir});
   at::Tensor image = bench_picture(options.side, 1), reference;
   if (metric.needs_reference()) reference = (image * 0.9 + 0.1 * bench_picture(options.side, 2)).mul(255).round().div(255);
+  double value = 0.0;
+  std::string other_value;
   const auto call = [&] {
-    if (metric.kind == MetricKind::set) {
-      static_cast<void>(metric.features(image));
-    } else {
-      static_cast<void>(metric.score(image, reference));
-    }
+    value = metric.kind == MetricKind::set ? metric.features(image).mean().item<double>() : metric.score(image, reference);
   };
   // Written before the other program starts, which may read them.
   if (!options.save_pictures.empty()) {
@@ -46,10 +44,12 @@ void bench_metric(const std::string& name, const BenchOptions& options) {
   std::optional<ChildProcess> other;
   if (!options.against.empty()) {
     other.emplace(options.against);
-    contenders.push_back({options.against, 1.0, [&other] { static_cast<void>(other->ask()); }});
+    contenders.push_back({options.against, 1.0, [&] { other_value = other->ask(); }});
   }
   log_info("metric {} [{}], {}x{} pixels, {} threads", metric.name, metric.protocol, options.side, options.side, options.threads);
-  print_timings("metric:" + metric.name, "picture", time_in_turn(contenders, options.rounds), options.json);
+  const auto timings = time_in_turn(contenders, options.rounds);
+  if (other) log_info("values: {:.6g} here, {} there", value, other_value);
+  print_timings("metric:" + metric.name, "picture", timings, options.json);
 }
 
 }  // namespace lpnsr

@@ -20,5 +20,8 @@ int run_data(const Arguments& arguments);
 int run_bench(const Arguments& arguments);
 int run_weights(const Arguments& arguments);
 int run_compare(const Arguments& arguments);
+int run_table(const Arguments& arguments);
+int run_figure(const Arguments& arguments);
+int run_sweep(const Arguments& arguments);
 
 }  // namespace lpnsr

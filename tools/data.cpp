@@ -1,4 +1,4 @@
-// lpnsr data check: what a training run will find.
+// lpnsr data check: what a training run or a table will find.
 #include <iostream>
 #include <optional>
 
@@ -7,28 +7,79 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "eval/table_file.h"
+#include "eval/test_set.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
 #include "trainers/check_data.h"
 #include "trainers/experiment.h"
 
 namespace lpnsr {
+namespace {
+
+// The data sets that a file names: its own, a table's; none where it is an experiment.
+std::vector<TestSet> test_sets_of(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  const ConfigNode root = load_config(file);
+  if (root.table.contains("low")) return {read_test_set(file, overrides)};
+  std::vector<TestSet> sets;
+  if (!root.table.contains("columns")) return sets;
+  const TableFile table = read_table_file(file, overrides);
+  for (const auto& data : table.data) sets.push_back(read_test_set(table.beside(data)));
+  return sets;
+}
+
+int check_sets(const std::vector<TestSet>& sets, const CommonOptions& common) {
+  const int64_t threads = one_picture_a_thread(common);
+  nlohmann::ordered_json results = nlohmann::ordered_json::array();
+  std::string text;
+  bool sound = true;
+  for (const auto& set : sets) {
+    TestSetCheck check;
+    std::optional<Progress> progress;
+    try {
+      check = check_test_set(set, threads, [&](int64_t total) {
+        if (!progress) progress.emplace("checking " + set.name, total, 0, "pictures");
+        progress->advance();
+      });
+    } catch (const UsageError&) {
+      throw;
+    } catch (const Error& error) {
+      check.faults.emplace_back(error.what());
+    }
+    if (progress) progress->finish();
+    results.push_back({{"name", set.name}, {"pictures", check.pictures}, {"faults", check.faults}});
+    text += fmt::format("{}: {} pictures{}\n", set.name, check.pictures, check.faults.empty() ? ", all well" : "");
+    for (const auto& fault : check.faults) text += "  " + fault + "\n";
+    sound &= check.faults.empty();
+  }
+  std::cout << (common.json ? results.dump(2) + "\n" : text);
+  return sound ? 0 : 1;
+}
+
+}  // namespace
 
 int run_data(const Arguments& arguments) {
   namespace po = boost::program_options;
-  CommandLine line("data", "Reads every training picture of an experiment and says which are damaged or smaller than the crop.",
-                   "lpnsr data check experiments/lpnsr.toml");
+  CommandLine line(
+      "data",
+      "Reads every training picture of an experiment, or every picture of a table's data sets, and says what is missing or damaged.",
+      "lpnsr data check experiments/lpnsr.toml\n"
+      "  lpnsr data check experiments/data/realsr.toml\n"
+      "  lpnsr data check table2");
   CommonOptions common;
   std::string action, experiment_file;
   line.add()("action", po::value(&action)->required()->value_name("check"), "what to do")(
-      "experiment", po::value(&experiment_file)->required()->value_name("TOML"), "whose [data] section");
+      "experiment", po::value(&experiment_file)->required()->value_name("FILE"), "an experiment, a data set, or a table");
   line.positional("action", 1);
   line.positional("experiment", 1);
   add_common_options(line, common, {"set", "threads", "json"});
   if (!line.parse(arguments)) return 0;
   if (action != "check") throw UsageError(fmt::format("data: there is no action '{}'; did you mean 'check'?", action));
 
-  const Experiment experiment = load_experiment(experiment_file, common.set);
+  const auto file = find_experiment_file(experiment_file, "tables", "table");
+  const auto sets = test_sets_of(file, common.set);
+  if (!sets.empty()) return check_sets(sets, common);
+  const Experiment experiment = load_experiment(file, common.set);
   const int64_t threads = one_picture_a_thread(common);
   std::optional<Progress> progress;
   const DataCheck check = check_data(experiment.data, threads, [&progress](int64_t total) {

@@ -76,7 +76,8 @@ StateDict run_denoiser(const ForwardRequest& request, const ForwardInputs& input
   const auto x = inputs.images("x", options.in_channels);
   const auto t = inputs.indices("t", x.size(0));
   const auto lq = inputs.images("lq", 3, x.size(0));
-  return one_result("out", prepare(SwinUNet(options), request)->forward(x, t, lq));
+  const auto noise = options.noise_channels > 0 ? inputs.images("noise", options.noise_channels, x.size(0)) : at::Tensor();
+  return one_result("out", prepare(SwinUNet(options), request)->forward(x, t, lq, noise));
 }
 
 StateDict run_noise_predictor(const ForwardRequest& request, const ForwardInputs& inputs) {
@@ -136,7 +137,7 @@ struct Module {
 };
 
 constexpr Module kModules[] = {
-    {"denoiser", "x, t (int64 [N]), lq", "out", run_denoiser},
+    {"denoiser", "x, t (int64 [N]), lq, noise where noise_channels says so", "out", run_denoiser},
     {"noise_predictor", "x, x0, lq, t (int64 [N])", "mean, logvar", run_noise_predictor},
     {"autoencoder.encode", "image in [-1,1]", "latent", run_encoder},
     {"autoencoder.decode", "latent", "image, indices (int64)", run_decoder},

@@ -1,7 +1,10 @@
 // lpnsr restore: Algorithm 2 on a picture or a folder.
 #include <charconv>
+#include <chrono>
+#include <fstream>
 
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 #include "core/device.h"
 #include "core/error.h"
@@ -82,7 +85,7 @@ int run_restore(const Arguments& arguments) {
                    "  lpnsr restore -i photos/ -o restored/ --pre-upsampler bicubic --steps 2");
   CommonOptions common;
   std::string input, output, experiment_file, suffix, off, reference, noise_maps, intermediate, noise, pre_upsampler, color_fix, memory,
-      format = "png";
+      times, format = "png";
   int64_t steps = 0, start_step = 0, tile = 0, tile_stride = 0, tile_batch = 0, loaders = 2, seeds = 1;
   double scale = 0.0;
   bool upsample_only = false, skip_existing = false;
@@ -113,6 +116,7 @@ int run_restore(const Arguments& arguments) {
       "format", po::value(&format)->value_name("TYPE"), "of the results of a folder: png, jpg, webp, tiff, bmp, or same as the input")(
       "skip-existing", po::bool_switch(&skip_existing), "keep results that are there already")(
       "suffix", po::value(&suffix)->value_name("TEXT"), "added to the names of the results of a folder")(
+      "times", po::value(&times)->value_name("FILE"), "add a JSON line for each picture: how many seconds restoring and writing it took")(
       "loaders", po::value(&loaders)->default_value(2)->value_name("N"),
       "pictures of a folder read at the same time, ahead of the networks");
   add_common_options(line, common, {"weights-dir", "seed", "set", "device", "precision", "threads"});
@@ -120,7 +124,6 @@ int run_restore(const Arguments& arguments) {
   set_threads(common.threads);
   if (loaders < 1 || loaders > 64) throw UsageError(fmt::format("--loaders {}: 1 to 64 expected", loaders));
   if (seeds < 1 || seeds > 10000) throw UsageError(fmt::format("--seeds {}: 1 to 10000 expected", seeds));
-  if (seeds > 1 && upsample_only) throw UsageError("--seeds: --pre-upsample-only draws nothing, so there is one result");
   if (line.has("scale") && !(scale > 0.0 && scale <= 64.0))
     throw UsageError(fmt::format("--scale {}: above 0 and at most 64 expected", scale));
 
@@ -147,6 +150,8 @@ int run_restore(const Arguments& arguments) {
   override_number("tile-batch", "restore.tile_batch", tile_batch);
   if (line.has("predictor-off")) overrides.push_back(fmt::format("sampling.predictor_off=[{}]", fmt::join(parse_steps(off), ",")));
 
+  if (upsample_only) overrides.emplace_back("restore.pre_upsample_only=true");
+
   Experiment experiment;
   if (experiment_file.empty()) {
     read_config_text(fields_of(experiment), "", "the published configuration", overrides);
@@ -154,6 +159,9 @@ int run_restore(const Arguments& arguments) {
     experiment = load_experiment(experiment_file, overrides);
   }
   experiment.restore.seed = line.has("seed") || experiment_file.empty() ? common.seed : static_cast<uint64_t>(experiment.seed);
+
+  upsample_only = experiment.restore.pre_upsample_only;
+  if (seeds > 1 && upsample_only) throw UsageError("--seeds: --pre-upsample-only draws nothing, so there is one result");
 
   PictureRestorer work;
   work.device = parse_device(common.device);
@@ -192,6 +200,11 @@ int run_restore(const Arguments& arguments) {
     if (job.output.has_parent_path()) make_output_folder(job.output.parent_path());
   }
 
+  std::ofstream timings;
+  if (!times.empty()) {
+    timings.open(times, std::ios::app);
+    if (!timings) throw Error(fmt::format("--times {}: cannot be written", times));
+  }
   std::vector<std::string> failures;
   Progress progress("restoring", static_cast<int64_t>(jobs.size()), 0, "pictures");
   // Pictures are read ahead of the networks, so that decoding a large file costs no waiting.
@@ -208,7 +221,10 @@ int run_restore(const Arguments& arguments) {
     const PictureJob& job = jobs[static_cast<size_t>(i)];
     try {
       if (ahead.fault) std::rethrow_exception(ahead.fault);
+      const auto begun = std::chrono::steady_clock::now();
       work.run(job, ahead.input);
+      const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begun;
+      if (timings.is_open()) timings << nlohmann::json{{"picture", job.name}, {"seconds", taken.count()}}.dump() << std::endl;
     } catch (const UsageError&) {
       throw;
     } catch (const std::exception& error) {

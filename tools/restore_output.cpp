@@ -23,7 +23,7 @@ void write_restored(const std::filesystem::path& path, const RestoredPicture& pi
   const Image& low = picture.low;
   const bool transparent = low.alpha.defined();
   const ImageLayout layout{picture.height(), picture.width(), low.bit_depth, low.gray, transparent, low.icc_profile};
-  write_image_rows(path, layout, Rounding::truncate, [&](const TakeRows& take) {
+  write_image_rows(path, layout, picture.rounding, [&](const TakeRows& take) {
     const auto finish = [&](const at::Tensor& rows) {
       const auto whole = rows.clamp(0, 1);
       const auto rgb = whole.slice(0, 0, 3);

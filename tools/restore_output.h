@@ -15,6 +15,7 @@ struct RestoredPicture {
   const Image& low;
   int64_t network_scale = 4;  // of the rows that come
   double scale = 4.0;         // of the file; where it is another one the rows are resized
+  Rounding rounding = Rounding::truncate;
   int64_t height() const;
   int64_t width() const;
 };

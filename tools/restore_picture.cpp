@@ -78,7 +78,7 @@ void PictureRestorer::sample(const PictureJob& job, const RestoreInput& input, i
   Restorer::Observe observe;
   if (pictures.wanted()) observe = std::ref(pictures);
   write_restored(
-      file, {input.picture, network_scale, scale},
+      file, {input.picture, network_scale, scale, restorer->rounding()},
       [&](const TakeRestored& take) { restorer->restore_rows(input.picture.rgb, input.truth, observe, take); }, also);
 }
 

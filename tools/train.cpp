@@ -12,24 +12,14 @@
 #include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/launch.h"
+#include "tools/share.h"
+#include "tools/train_plan.h"
 #include "trainers/training_loop.h"
+#include "trainers/validation.h"
 
 namespace lpnsr {
 
 namespace {
-
-// The arguments without --processes, for the processes themselves.
-Arguments without_processes(const Arguments& arguments) {
-  Arguments kept{"train"};
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i] == "--processes") {
-      ++i;
-    } else if (!arguments[i].starts_with("--processes=")) {
-      kept.push_back(arguments[i]);
-    }
-  }
-  return kept;
-}
 
 Placement place(const std::string& device, int64_t patience) {
   const RankSettings settings = rank_settings_from_environment();
@@ -51,30 +41,60 @@ std::vector<Score> scores_of(const std::vector<std::string>& names, const std::f
   return scores;
 }
 
+int dry_run(const Experiment& experiment, const std::filesystem::path& weights, c10::Device device, int64_t processes, bool json) {
+  std::vector<std::string> missing;
+  if (!experiment.validation.folders.empty()) {
+    try {
+      check_validation(experiment.validation, scores_of(experiment.validation.metrics, weights));
+    } catch (const UsageError&) {
+      throw;
+    } catch (const Error& error) {
+      missing.emplace_back(error.what());
+    }
+  }
+  TrainingPlan plan = plan_training(experiment, weights, device, processes);
+  plan.missing.insert(plan.missing.end(), missing.begin(), missing.end());
+  return print_plan(plan, experiment, processes, json);
+}
+
 }  // namespace
 
 int run_train(const Arguments& arguments) {
   CommandLine line("train", "Trains what the experiment names: noise_predictor, denoiser or autoencoder.",
                    "lpnsr train experiments/lpnsr.toml --weights-dir weights --output runs/lpnsr\n"
+                   "  lpnsr train experiments/lpnsr.toml --dry-run\n"
                    "  lpnsr train experiments/lpnsr.toml --processes 8 --device cuda --precision bf16\n"
                    "  torchrun --nproc-per-node 8 --no-python lpnsr train experiments/lpnsr.toml --device cuda");
   CommonOptions common;
   TrainingRun run;
   std::string experiment_file, output;
   int64_t processes = 1;
+  bool plan_only = false;
   namespace po = boost::program_options;
   line.add()("experiment", po::value(&experiment_file)->required(), "experiment file (TOML)")(
       "output,o", po::value(&output), "run folder; default: runs/ and the experiment's name")(
       "resume", po::value(&run.resume), "auto: from the newest checkpoint of the run folder, if there is one; or a checkpoint's path")(
       "processes", po::value(&processes)->default_value(1)->value_name("N"),
-      "processes on this machine that share each batch; torchrun and Slurm start them themselves");
-  add_common_options(line, common, {"weights-dir", "set", "device", "precision", "threads"});
+      "processes on this machine that share each batch; torchrun and Slurm start them themselves")(
+      "dry-run", po::bool_switch(&plan_only),
+      "trains and writes nothing: takes one picture through an iteration of each kind and prints networks, operations, memory, data, the "
+      "plan and what is missing (then the exit status is 1)");
+  add_common_options(line, common, {"weights-dir", "set", "device", "precision", "threads", "json"});
   line.positional("experiment", 1);
   if (!line.parse(arguments)) return 0;
   if (processes < 1 || processes > 1024) throw UsageError(fmt::format("--processes {}: 1 to 1024 expected", processes));
   if (line.has("precision")) common.set.push_back("training.precision=" + common.precision);
   const Experiment experiment = load_experiment(experiment_file, common.set);
-  if (processes > 1) return launch(processes, without_processes(arguments));
+  if (plan_only) {
+    set_threads(common.threads);
+    return dry_run(experiment, weights_folder(common.weights_dir), parse_device(common.device), processes, common.json);
+  }
+  if (common.json) throw UsageError("train: --json belongs to --dry-run; a run's results lie in its folder");
+  if (processes > 1) {
+    Arguments words = without_option(arguments, "processes");
+    words.insert(words.begin(), "train");
+    return launch(processes, words);
+  }
   set_threads(common.threads);
 
   run.output =

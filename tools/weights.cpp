@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/log.h"
-#include "diffusion/published_weights.h"
+#include "core/published_weights.h"
 #include "diffusion/system.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
@@ -23,8 +23,8 @@ namespace fs = std::filesystem;
 // What keeps the weights in `file` from loading into the network that they are for; "" where nothing does or where that network is not one
 // that can be built here on its own.
 std::string unfit(const PublishedFile& published, const fs::path& file) {
-  // A metric's parameters from MATLAB are no network's; the metric itself checks them.
-  if (file.extension() == ".mat") return "";
+  // A metric's parameters from MATLAB or NumPy are no network's; the metric itself checks them.
+  if (file.extension() == ".mat" || file.extension() == ".npz") return "";
   const auto fits = fits_of(read_weights(file).tensors);
   const auto fit = std::find_if(fits.begin(), fits.end(), [&](const ModuleFit& f) { return f.module == published.module; });
   if (fit != fits.end()) {
@@ -38,9 +38,9 @@ std::string unfit(const PublishedFile& published, const fs::path& file) {
   return buildable ? fmt::format("holds no weights of a {}", published.module) : "";
 }
 
-// All faults of a file, in words; "" for none.
-std::string fault_of_file(const PublishedFile& published, const fs::path& file) {
-  const std::string fault = mismatch(published, file);
+// All faults of a file, in words; "" for none. `copy`: converted or of another package, so with a size and hash of its own.
+std::string fault_of_file(const PublishedFile& published, const fs::path& file, bool copy = false) {
+  const std::string fault = copy ? "" : mismatch(published, file);
   if (!fault.empty()) return fault;
   try {
     return unfit(published, file);
@@ -56,7 +56,7 @@ class WeightsCommand {
   int list(bool json) const {
     auto rows = nlohmann::ordered_json::array();
     for (const auto& file : files_) {
-      const bool there = fs::is_regular_file(folder_ / file.name);
+      const fs::path path = find_file(file, folder_);
       if (json) {
         nlohmann::ordered_json row = {{"name", file.name}, {"what", file.what}, {"module", file.module}, {"project", file.project}};
         if (!file.address.empty()) row["address"] = file.address;
@@ -64,11 +64,12 @@ class WeightsCommand {
         if (!file.sha256.empty()) row["sha256"] = file.sha256;
         if (file.size > 0) row["size"] = file.size;
         row["usual"] = file.usual;
-        row["path"] = there ? nlohmann::ordered_json((folder_ / file.name).string()) : nlohmann::ordered_json();
+        row["path"] = path.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(path.string());
         rows.push_back(row);
       } else {
-        std::cout << fmt::format("{} {}\n    {} ({}){}\n    {}\n", there ? "+" : "-", file.name, file.what, file.module,
-                                 file.usual ? ", needed by `lpnsr restore` as published" : "", source(file));
+        std::cout << fmt::format("{} {}{}\n    {} ({}){}\n    {}\n", path.empty() ? "-" : "+", file.name,
+                                 path.empty() || path.filename() == file.name ? "" : fmt::format(" (as {})", path.filename().string()),
+                                 file.what, file.module, file.usual ? ", needed by `lpnsr restore` as published" : "", source(file));
       }
     }
     if (json) {
@@ -83,11 +84,11 @@ class WeightsCommand {
     auto rows = nlohmann::ordered_json::array();
     bool good = true;
     for (const auto* file : chosen(names, /*all=*/true)) {
-      const fs::path path = folder_ / file->name;
-      const bool there = fs::is_regular_file(path);
-      const std::string fault = there ? fault_of_file(*file, path) : names.empty() ? "" : "is missing";
+      const fs::path path = find_file(*file, folder_);
+      const bool there = !path.empty();
+      const std::string fault = there ? fault_of_file(*file, path, path.filename() != file->name) : names.empty() ? "" : "is missing";
       if (!fault.empty()) good = false;
-      const std::string state = !fault.empty() ? fault : there ? checked(*file) : "not there";
+      const std::string state = !fault.empty() ? fault : there ? checked(*file, path) : "not there";
       if (json) {
         rows.push_back({{"name", file->name}, {"there", there}, {"good", there && fault.empty()}, {"state", state}});
       } else {
@@ -137,8 +138,9 @@ class WeightsCommand {
     return !file.address.empty() ? file.address : !file.page.empty() ? file.page : file.project;
   }
 
-  static std::string checked(const PublishedFile& file) {
+  static std::string checked(const PublishedFile& file, const fs::path& path) {
     const std::string keys = "every key and shape fits";
+    if (path.filename() != file.name) return fmt::format("{} of {}", keys, path.filename().string());
     if (file.sha256.empty()) return keys + "; no hash of it is published";
     return keys + (file.sha256.size() == 64 ? ", and so does the hash" : ", and so does the published beginning of the hash");
   }
@@ -212,7 +214,7 @@ int run_weights(const Arguments& arguments) {
   std::vector<std::string> names;
   line.add()("action", po::value(&action)->required()->value_name("ACTION"), "list, fetch, verify or add")(
       "files", po::value(&names)->value_name("FILE"), "names of published files; paths for add")(
-      "registry", po::value(&registry)->value_name("TOML"), "further files, in the form of diffusion/published_weights.toml")(
+      "registry", po::value(&registry)->value_name("TOML"), "further files, in the form of core/published_weights.toml")(
       "name", po::value(&name)->value_name("NAME"), "add: the published name of a file that has another one");
   line.positional("action", 1);
   line.positional("files", -1);

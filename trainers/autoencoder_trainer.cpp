@@ -17,7 +17,9 @@ AutoencoderTrainer::AutoencoderTrainer(const Experiment& experiment, Autoencoder
       code_uses_(torch::zeros({experiment.system.autoencoder.n_embed}, torch::kInt64)),
       latent_mean_(torch::zeros({experiment.system.autoencoder.embed_dim})),
       latent_variance_(torch::ones({experiment.system.autoencoder.embed_dim})) {
-  trained_ = std::make_unique<TrainedNetwork>(autoencoder_.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
+  // The codebook has no gradient while nothing is quantised.
+  const Gradients gradients = experiment.training.quantise_after > 0 ? Gradients::some : Gradients::all;
+  trained_ = std::make_unique<TrainedNetwork>(autoencoder_.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks, gradients);
   if (experiment.losses.gan > 0) {
     adversary_ = std::make_unique<Adversary>(
         experiment, stream_seed(static_cast<uint64_t>(experiment.seed), "discriminator's initial weights"), placement);
@@ -119,23 +121,25 @@ void AutoencoderTrainer::restart_unused_codes(const at::Tensor& latent, uint64_t
   ranks_.copy_from_first(codes);
 }
 
+std::vector<TrainingMethod::Member> AutoencoderTrainer::trained() const {
+  std::vector<Member> members{{"autoencoder", trained_.get()}};
+  if (adversary_) members.push_back({"discriminator", adversary_->trained()});
+  return members;
+}
+
 StateDict AutoencoderTrainer::save() const {
-  StateDict saved = trained_->save().with_prefix("autoencoder/");
+  StateDict saved = TrainingMethod::save();
   saved.add("code_uses", code_uses_.clone());
   saved.add("latent_mean", latent_mean_.clone());
   saved.add("latent_variance", latent_variance_.clone());
-  if (adversary_) {
-    for (const auto& [key, tensor] : adversary_->save()) saved.add("discriminator/" + key, tensor);
-  }
   return saved;
 }
 
 void AutoencoderTrainer::load(const StateDict& saved, const std::string& origin) {
-  trained_->load(saved.below("autoencoder/"), origin);
+  TrainingMethod::load(saved, origin);
   code_uses_.copy_(saved.at("code_uses"));
   latent_mean_.copy_(saved.at("latent_mean"));
   latent_variance_.copy_(saved.at("latent_variance"));
-  if (adversary_) adversary_->load(saved.below("discriminator/"), origin);
 }
 
 at::Tensor AutoencoderTrainer::restored(const Batch& batch) {

@@ -17,12 +17,10 @@ class AutoencoderTrainer : public TrainingMethod {
   std::vector<Due> due(const StepPosition& position) override;
   void accumulate(const Part& part, const StepPosition& position, Scalars& scalars) override;
   void updated(const StepPosition& position, Metrics& metrics) override;
+  std::vector<Member> trained() const override;
   StateDict save() const override;
   void load(const StateDict& saved, const std::string& origin) override;
-  StateDict weights() const override { return trained_->average(); }
-  std::string weights_name() const override { return "autoencoder.safetensors"; }
   at::Tensor restored(const Batch& batch) override;
-  AverageScope averaged() override { return AverageScope(*trained_); }
 
  private:
   // Running averages of the latents' mean and of their variance within a picture, of each channel.

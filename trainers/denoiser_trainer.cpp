@@ -4,8 +4,8 @@
 
 #include "core/device.h"
 #include "core/random.h"
-#include "core/resize.h"
 #include "diffusion/sampler.h"
+#include "trainers/latents.h"
 
 namespace lpnsr {
 
@@ -18,7 +18,7 @@ DenoiserTrainer::DenoiserTrainer(const Experiment& experiment, SwinUNet denoiser
       denoiser_(std::move(denoiser)),
       autoencoder_(std::move(autoencoder)),
       lpips_(std::move(lpips)) {
-  for (auto& parameter : autoencoder_->parameters()) parameter.requires_grad_(false);
+  freeze(*autoencoder_);
   denoiser_->set_checkpointing(experiment.training.recompute_activations);
   trained_ = std::make_unique<TrainedNetwork>(denoiser_.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
 }
@@ -26,13 +26,8 @@ DenoiserTrainer::DenoiserTrainer(const Experiment& experiment, SwinUNet denoiser
 DenoiserTrainer::Losses DenoiserTrainer::losses(const Batch& batch, const at::Tensor& t, const at::Tensor& noise) {
   Losses result;
   const at::Tensor hr = batch.hr * 2 - 1, lq = batch.lr * 2 - 1;
-  at::Tensor z_hr;
-  {
-    const torch::NoGradGuard frozen;
-    z_hr = autoencoder_->encode(hr);
-    const at::Tensor z_y = autoencoder_->encode(resize_bicubic(lq, hr.size(2), hr.size(3)));
-    result.z_t = process_.q_sample(z_hr, z_y, t, noise);
-  }
+  const at::Tensor z_hr = latent_of_truth(autoencoder_, batch);
+  result.z_t = process_.q_sample(z_hr, latent_of_bicubic(autoencoder_, batch), t, noise);
   const AutocastScope autocast(device_, precision_);
   const at::Tensor timesteps = torch::tensor(process_.schedule().timestep).to(t.device()).index_select(0, t);
   result.x0 = denoiser_->forward(process_.scale_input(result.z_t, t), timesteps, lq);
@@ -48,13 +43,10 @@ DenoiserTrainer::Losses DenoiserTrainer::losses(const Batch& batch, const at::Te
 
 void DenoiserTrainer::accumulate(const Part& part, const StepPosition& position, Scalars& scalars) {
   const Batch& batch = part.batch;
-  const auto seed = static_cast<uint64_t>(experiment_.seed), iteration = static_cast<uint64_t>(position.iteration);
-  at::Generator generator = make_generator(stream_seed(seed, "training noise", {iteration}));
+  at::Generator generator = generator_of_iteration(experiment_, position);
   const int64_t count = batch.hr.size(0);
   const at::Tensor t = torch::randint(process_.steps(), {part.total}, generator, torch::kInt64).narrow(0, part.first, count).to(device_);
-  const int64_t scale = experiment_.system.autoencoder.scale();
-  const at::Tensor noise =
-      normals_for(part, generator)({count, experiment_.system.denoiser.in_channels, batch.hr.size(2) / scale, batch.hr.size(3) / scale});
+  const at::Tensor noise = normals_for(part, generator)(latent_shape(batch, experiment_.system));
   const Losses all = losses(batch, t, noise);
   const at::Tensor total = all.total.mean();
   scalars.add("total", total);
@@ -70,15 +62,13 @@ void DenoiserTrainer::accumulate(const Part& part, const StepPosition& position,
 
 at::Tensor DenoiserTrainer::restored(const Batch& batch) {
   const torch::NoGradGuard no_grad;
-  const at::Tensor lq = batch.lr * 2 - 1;
-  const at::Tensor bicubic = resize_bicubic(lq, batch.hr.size(2), batch.hr.size(3));
-  const at::Tensor z_y = autoencoder_->encode(bicubic);
   const Part whole{batch, 0, batch.hr.size(0)};
   const auto seed = stream_seed(static_cast<uint64_t>(experiment_.seed), "sample noise");
   SamplerOptions options;
   options.noise = "random";
   const Sampler sampler(process_, denoiser_, NoisePredictor(nullptr), options);
-  const at::Tensor x0 = sampler.sample({lq, z_y, {}}, normals_for(whole, make_generator(seed)));
+  const at::Tensor x0 =
+      sampler.sample({batch.lr * 2 - 1, latent_of_bicubic(autoencoder_, batch), {}}, normals_for(whole, make_generator(seed)));
   return (autoencoder_->decode(x0).to(torch::kFloat) / 2 + 0.5).clamp(0, 1);
 }
 

@@ -24,12 +24,8 @@ class DenoiserTrainer : public TrainingMethod {
 
   std::vector<Due> due(const StepPosition& position) override { return {{trained_.get(), position.learning_rate, "grad_norm"}}; }
   void accumulate(const Part& part, const StepPosition& position, Scalars& scalars) override;
-  StateDict save() const override { return trained_->save().with_prefix("denoiser/"); }
-  void load(const StateDict& saved, const std::string& origin) override { trained_->load(saved.below("denoiser/"), origin); }
-  StateDict weights() const override { return trained_->average(); }
-  std::string weights_name() const override { return "denoiser.safetensors"; }
+  std::vector<Member> trained() const override { return {{"denoiser", trained_.get()}}; }
   at::Tensor restored(const Batch& batch) override;
-  AverageScope averaged() override { return AverageScope(*trained_); }
 
  private:
   Experiment experiment_;

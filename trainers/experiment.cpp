@@ -32,6 +32,14 @@ void GanOptions::fields(FieldVisitor& v) {
   v.section("discriminator", discriminator, "PatchGAN");
 }
 
+void DistillationOptions::fields(FieldVisitor& v) {
+  v.integer("fake_updates", fake_updates, Range{1, 1000}, "RSD: updates of the fake network for each of the student's (K)");
+  v.integers("nodes", nodes, Range{1, 1000}, "RSD: t at which the student is trained, from 1; the last is T");
+  v.boolean("stop_gradient", stop_gradient, "RSD: no gradient through teacher and fake network (variational score distillation)");
+  v.boolean("normalise", normalise, "RSD: the student's loss over mean |teacher - prediction| of each picture");
+  v.choice("features", features, {"encoder", "middle"}, "RSD: what the discriminator's head sees of the fake network");
+}
+
 void TrainingOptions::fields(FieldVisitor& v) {
   v.integer("iterations", iterations, Range{1}, "length of the run, the discriminator's iterations counted in");
   v.integer("batch_size", batch_size, Range{1}, "pictures an iteration");
@@ -61,7 +69,7 @@ void ValidationOptions::fields(FieldVisitor& v) {
 }
 
 void Experiment::fields(FieldVisitor& v) {
-  v.choice("trainer", trainer, {"noise_predictor", "denoiser", "autoencoder"}, "what is trained");
+  v.choice("trainer", trainer, {"noise_predictor", "denoiser", "autoencoder", "sinsr", "rsd"}, "what is trained, or how");
   v.integer("seed", seed, non_negative, "the one seed of all random streams");
   system.fields(v);
   v.section("restore", restore, "padding, patches and colour fix");
@@ -70,6 +78,7 @@ void Experiment::fields(FieldVisitor& v) {
   v.section("optimizer", optimizer, "AdamW");
   v.section("losses", losses, "weights of Eq. 12");
   v.section("gan", gan, "adversarial training");
+  v.section("distillation", distillation, "one-step students");
   v.section("training", training, "length, batch and records of the run");
   v.section("validation", validation, "held-out pictures, restored now and then");
 }

@@ -50,6 +50,16 @@ struct GanOptions {
   void fields(FieldVisitor& v);
 };
 
+// A one-step student of a ResShift teacher (SinSR, RSD, ResShift-VSD).
+struct DistillationOptions {
+  int64_t fake_updates = 5;                     // K: of the fake network for each of the student's (RSD)
+  std::vector<int64_t> nodes = {4, 8, 12, 15};  // t_1 … t_N (paper's t, 1-based) that the student is trained at; the last is T
+  bool stop_gradient = false;                   // no gradient through the teacher and the fake network: variational score distillation
+  bool normalise = true;                        // the student's loss over mean |f* - z0|, as SiD
+  std::string features = "encoder";             // of the fake network, that the discriminator's head sees: encoder | middle
+  void fields(FieldVisitor& v);
+};
+
 struct TrainingOptions {
   int64_t iterations = 200000;  // counts the discriminator's iterations too
   int64_t batch_size = 16;
@@ -82,7 +92,7 @@ struct ValidationOptions {
 };
 
 struct Experiment {
-  std::string trainer = "noise_predictor";  // noise_predictor | denoiser | autoencoder
+  std::string trainer = "noise_predictor";  // noise_predictor | denoiser | autoencoder | sinsr | rsd
   int64_t seed = 12345;
   SystemOptions system;
   RestoreOptions restore;
@@ -91,6 +101,7 @@ struct Experiment {
   OptimizerOptions optimizer;
   LossOptions losses;
   GanOptions gan;
+  DistillationOptions distillation;
   TrainingOptions training;
   ValidationOptions validation;
   void fields(FieldVisitor& v);

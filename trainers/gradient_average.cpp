@@ -19,7 +19,7 @@ struct GradientAverage::Reducing {
   std::unique_ptr<c10d::Reducer> reducer;
 };
 
-GradientAverage::GradientAverage(std::vector<at::Tensor> parameters, const Ranks& ranks) {
+GradientAverage::GradientAverage(std::vector<at::Tensor> parameters, const Ranks& ranks, Gradients gradients) {
   if (ranks.count() == 1) return;
   const std::vector<bool> dense(parameters.size(), false);
   auto [buckets, limits] = c10d::compute_bucket_assignment_by_size(parameters, {kFirstBucket, kBucket}, dense);
@@ -27,11 +27,10 @@ GradientAverage::GradientAverage(std::vector<at::Tensor> parameters, const Ranks
   std::reverse(buckets.begin(), buckets.end());
   reducing_ = std::make_unique<Reducing>();
   reducing_->ranks = ranks;
-  reducing_->reducer =
-      std::make_unique<c10d::Reducer>(std::move(parameters), buckets, ranks.group()->processes, dense, kBucket,
-                                      /*find_unused_parameters=*/false, /*gradient_as_bucket_view=*/false,
-                                      std::unordered_map<size_t, std::string>{}, kFirstBucket, /*skip_all_reduce_unused_params=*/false,
-                                      /*use_python_reducer=*/false, std::vector<int64_t>{});
+  reducing_->reducer = std::make_unique<c10d::Reducer>(
+      std::move(parameters), buckets, ranks.group()->processes, dense, kBucket, gradients == Gradients::some,
+      /*gradient_as_bucket_view=*/false, std::unordered_map<size_t, std::string>{}, kFirstBucket, /*skip_all_reduce_unused_params=*/false,
+      /*use_python_reducer=*/false, std::vector<int64_t>{});
 }
 
 GradientAverage::~GradientAverage() = default;
@@ -41,13 +40,11 @@ void GradientAverage::backward(const at::Tensor& loss, bool last) {
     loss.backward();
     return;
   }
-  try {
+  communicate(reducing_->ranks, [&] {
     // Without this call the hooks of the Reducer stay quiet and gradients add up on this rank.
     if (last) reducing_->reducer->prepare_for_backward({loss});
     loss.backward();
-  } catch (const std::exception& error) {
-    throw_lost_rank(reducing_->ranks, error.what());
-  }
+  });
 }
 
 }  // namespace lpnsr

@@ -7,9 +7,12 @@
 
 namespace lpnsr {
 
+// Whether each backward pass reaches all parameters. Where it does not and that is not said, a bucket never fills and the ranks part.
+enum class Gradients { all, some };
+
 class GradientAverage {
  public:
-  GradientAverage(std::vector<at::Tensor> parameters, const Ranks& ranks);
+  GradientAverage(std::vector<at::Tensor> parameters, const Ranks& ranks, Gradients gradients = Gradients::all);
   ~GradientAverage();
   // Adds the gradients of `loss` to those of the parameters. With `last` all ranks' gradients become their mean: all have to come.
   void backward(const at::Tensor& loss, bool last);

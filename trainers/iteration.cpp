@@ -30,12 +30,15 @@ void tell_the_pictures(const Metrics& own, const std::vector<Part>& parts, const
 
 }  // namespace
 
-IterationResult run_iteration(TrainingMethod& method, const std::vector<Part>& parts, const StepPosition& position, const Ranks& ranks) {
+IterationResult run_iteration(TrainingMethod& method, const std::vector<Part>& parts, const StepPosition& position, const Ranks& ranks,
+                              const std::function<bool()>& asked_to_stop) {
   const auto due = method.due(position);
   for (const auto& [network, rate, name] : due) network->zero_grad();
   Scalars scalars;
   for (const Part& part : parts) method.accumulate(part, position, scalars);
-  IterationResult result{scalars.of_all(ranks), ""};
+  IterationResult result;
+  result.stop = asked_to_stop && asked_to_stop();
+  result.metrics = scalars.of_all(ranks, &result.stop);
   result.fault = not_finite(result.metrics);
   if (!result.fault.empty()) {
     tell_the_pictures(scalars.own(), parts, position, ranks);

@@ -1,5 +1,9 @@
 #include "trainers/loading.h"
 
+#include <fmt/format.h>
+
+#include "core/error.h"
+
 namespace lpnsr {
 
 Batch on_device(const Batch& batch, c10::Device device) {
@@ -11,6 +15,14 @@ Batch on_device(const Batch& batch, c10::Device device) {
   }
   degrade_on_device(there);
   return there;
+}
+
+int64_t part_size(const TrainingOptions& training, int64_t processes) {
+  if (training.batch_size % (processes * training.parts) != 0) {
+    throw UsageError(fmt::format("training.batch_size: {} is no multiple of {} processes times {} parts (training.parts)",
+                                 training.batch_size, processes, training.parts));
+  }
+  return training.batch_size / (processes * training.parts);
 }
 
 std::vector<Part> parts_of(const Batch& share, int64_t parts, const Ranks& ranks) {

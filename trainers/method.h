@@ -2,7 +2,6 @@
 // What differs between the trainers: the losses of one part of a batch, their state and their samples. The iteration (trainers/iteration.h)
 // and the loop around it (trainers/training_loop.h) are shared.
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "diffusion/sampler.h"
 #include "trainers/data.h"
 #include "trainers/experiment.h"
+#include "trainers/network_source.h"
 #include "trainers/scalars.h"
 #include "trainers/trained_network.h"
 
@@ -60,22 +60,28 @@ class TrainingMethod {
   // What follows the update.
   virtual void updated(const StepPosition& /*position*/, Metrics& /*metrics*/) {}
 
-  // Everything that an iteration changes.
-  virtual StateDict save() const = 0;
-  virtual void load(const StateDict& saved, const std::string& origin) = 0;
+  // The networks that are trained, by the names they have in checkpoints; the product first.
+  struct Member {
+    std::string name;
+    TrainedNetwork* network;
+  };
+  virtual std::vector<Member> trained() const = 0;
 
-  // The product: the moving average where there is one.
-  virtual StateDict weights() const = 0;
-  virtual std::string weights_name() const = 0;  // "denoiser.safetensors"
+  // Everything that an iteration changes: these networks, and what a method keeps besides.
+  virtual StateDict save() const;
+  virtual void load(const StateDict& saved, const std::string& origin);
+
+  // The product's moving average, or its weights where there is none.
+  StateDict weights() const { return trained().front().network->average(); }
+  std::string weights_name() const { return trained().front().name + ".safetensors"; }
 
   // What the system makes of the batch as training stands, [N,3,H,W] in [0,1]: of the LR pictures, or of the HR ones (autoencoder).
   virtual at::Tensor restored(const Batch& batch) = 0;
-  // While the result lives the trained network computes with its moving average.
-  virtual AverageScope averaged() = 0;
+  // While the result lives the product computes with its moving average.
+  AverageScope averaged() { return AverageScope(*trained().front().network); }
 };
 
-// Builds the networks, loads the frozen ones and LPIPS from the weights folder, and refuses impossible settings before anything runs.
-std::unique_ptr<TrainingMethod> make_training_method(const Experiment& experiment, const std::filesystem::path& weights_folder,
-                                                     const Placement& placement = {});
+// Builds the networks from `source` and refuses impossible settings before anything runs.
+std::unique_ptr<TrainingMethod> make_training_method(const Experiment& experiment, NetworkSource& source, const Placement& placement = {});
 
 }  // namespace lpnsr

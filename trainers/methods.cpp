@@ -1,28 +1,16 @@
-#include "core/checkpoint.h"
+#include <fmt/ranges.h>
+
 #include "core/error.h"
 #include "core/random.h"
 #include "trainers/autoencoder_trainer.h"
 #include "trainers/denoiser_trainer.h"
 #include "trainers/method.h"
 #include "trainers/noise_predictor_trainer.h"
+#include "trainers/rsd_trainer.h"
+#include "trainers/sinsr_trainer.h"
 
 namespace lpnsr {
 namespace {
-
-// The network that is trained: its initial weights come from the run's seed, or from a file.
-template <class Network, class Options>
-Network new_network(const Options& options, const Experiment& experiment, const std::filesystem::path& weights_folder,
-                    const Placement& placement) {
-  torch::manual_seed(stream_seed(static_cast<uint64_t>(experiment.seed), "initial weights"));
-  Network network(options);
-  const std::string& name = experiment.training.initial_weights;
-  if (!name.empty()) {
-    const auto path = find_weights(name, weights_folder, "training.initial_weights");
-    load_strictly(*network, read_weights(path).tensors, path.string());
-  }
-  network->to(placement.device);
-  return network;
-}
 
 void check(const Experiment& experiment) {
   const int64_t scale = experiment.system.autoencoder.scale();
@@ -47,6 +35,41 @@ void check(const Experiment& experiment) {
   if (experiment.trainer == "noise_predictor" && losses.l1 <= 0 && losses.lpips <= 0 && losses.gan <= 0) {
     throw UsageError("the weights of Eq. 12 are all 0: give losses.l1, losses.lpips or losses.gan a weight");
   }
+  if (experiment.trainer == "rsd") {
+    const auto& nodes = experiment.distillation.nodes;
+    const int64_t steps = experiment.system.schedule.steps;
+    if (nodes.empty() || !std::is_sorted(nodes.begin(), nodes.end()) || nodes.back() != steps) {
+      throw UsageError(fmt::format("distillation.nodes: [{}] must rise and end at T = {}, where the student starts in use (schedule.steps)",
+                                   fmt::join(nodes, ", "), steps));
+    }
+    const int64_t deepest = latent / feature_reduction(experiment.system.denoiser);
+    if (losses.gan > 0 && deepest < 8) {
+      throw UsageError(fmt::format("losses.gan: the discriminator's head needs features of 8x8; crops of {} pixels give {}x{}",
+                                   experiment.data.crop_size, deepest, deepest));
+    }
+  }
+}
+
+std::unique_ptr<TrainingMethod> make_distillation(const Experiment& experiment, NetworkSource& source, Autoencoder autoencoder,
+                                                  PerceptualLoss lpips, const Placement& placement) {
+  const SystemOptions& system = experiment.system;
+  SwinUNetOptions without_noise = system.denoiser;
+  without_noise.noise_channels = 0;
+  const auto teacher = source.frozen<SwinUNet>(without_noise, system.weights.teacher, "teacher");
+  // The student begins as its teacher.
+  const SwinUNet student = source.trained_from(widened(teacher, system.denoiser), experiment);
+  if (experiment.trainer == "sinsr") {
+    return std::make_unique<SinSRTrainer>(experiment, SinSRTrainer::Networks{student, teacher, std::move(autoencoder)}, placement);
+  }
+  EncoderHead head(nullptr);
+  if (experiment.losses.gan > 0) {
+    torch::manual_seed(stream_seed(static_cast<uint64_t>(experiment.seed), "discriminator's initial weights"));
+    head = EncoderHead(feature_channels(system.denoiser));
+  }
+  auto fake = std::make_shared<FakeNetwork>(widened(teacher, without_noise), head);
+  fake->to(placement.device);
+  return std::make_unique<RsdTrainer>(experiment, RsdTrainer::Networks{student, teacher, fake, std::move(autoencoder)}, std::move(lpips),
+                                      placement);
 }
 
 }  // namespace
@@ -59,26 +82,38 @@ DrawNormal normals_for(const Part& part, at::Generator generator) {
   };
 }
 
-std::unique_ptr<TrainingMethod> make_training_method(const Experiment& experiment, const std::filesystem::path& weights_folder,
-                                                     const Placement& placement) {
+StateDict TrainingMethod::save() const {
+  StateDict saved;
+  for (const auto& [name, network] : trained()) {
+    for (const auto& [key, tensor] : network->save()) saved.add(name + "/" + key, tensor);
+  }
+  return saved;
+}
+
+void TrainingMethod::load(const StateDict& saved, const std::string& origin) {
+  for (const auto& [name, network] : trained()) network->load(saved.below(name + "/"), origin);
+}
+
+std::unique_ptr<TrainingMethod> make_training_method(const Experiment& experiment, NetworkSource& source, const Placement& placement) {
   check(experiment);
   const SystemOptions& system = experiment.system;
-  PerceptualLoss lpips(experiment.losses, weights_folder, placement.device);
+  PerceptualLoss lpips(source.lpips(experiment.losses));
   if (experiment.trainer == "autoencoder") {
-    return std::make_unique<AutoencoderTrainer>(
-        experiment, new_network<Autoencoder>(system.autoencoder, experiment, weights_folder, placement), std::move(lpips), placement);
+    return std::make_unique<AutoencoderTrainer>(experiment, source.trained<Autoencoder>(system.autoencoder, experiment), std::move(lpips),
+                                                placement);
   }
-  Autoencoder autoencoder = load_autoencoder(system, weights_folder);
-  autoencoder->to(placement.device);
+  auto autoencoder = source.frozen<Autoencoder>(system.autoencoder, system.weights.autoencoder, "autoencoder");
   if (experiment.trainer == "denoiser") {
-    return std::make_unique<DenoiserTrainer>(experiment, new_network<SwinUNet>(system.denoiser, experiment, weights_folder, placement),
-                                             std::move(autoencoder), std::move(lpips), placement);
+    return std::make_unique<DenoiserTrainer>(experiment, source.trained<SwinUNet>(system.denoiser, experiment), std::move(autoencoder),
+                                             std::move(lpips), placement);
+  }
+  if (experiment.trainer != "noise_predictor") {
+    return make_distillation(experiment, source, std::move(autoencoder), std::move(lpips), placement);
   }
   NoisePredictorTrainer::Networks networks;
-  networks.denoiser = load_denoiser(system, weights_folder);
+  networks.denoiser = source.frozen<SwinUNet>(system.denoiser, system.weights.denoiser, "denoiser");
   networks.autoencoder = std::move(autoencoder);
-  networks.predictor = new_network<NoisePredictor>(system.noise_predictor, experiment, weights_folder, placement);
-  networks.denoiser->to(placement.device);
+  networks.predictor = source.trained<NoisePredictor>(system.noise_predictor, experiment);
   return std::make_unique<NoisePredictorTrainer>(experiment, std::move(networks), std::move(lpips), placement);
 }
 

@@ -4,16 +4,17 @@
 
 #include "core/device.h"
 #include "core/random.h"
-#include "core/resize.h"
 #include "losses/l1.h"
+#include "trainers/latents.h"
 
 namespace lpnsr {
 namespace {
 
-// Training always walks all T steps with the predictor on (Algorithm 1).
-SamplerOptions whole_chain(const SamplerOptions& sampling) {
-  SamplerOptions options;
-  options.sample_noise = sampling.sample_noise;
+// Training walks the chain of Algorithm 1 with the predictor on at every step: all T of them, or fewer where the experiment starts later.
+SamplerOptions training_chain(const SamplerOptions& sampling) {
+  SamplerOptions options = sampling;
+  options.noise = "predictor";
+  options.predictor_off.clear();
   return options;
 }
 
@@ -26,10 +27,10 @@ NoisePredictorTrainer::NoisePredictorTrainer(const Experiment& experiment, Netwo
       precision_(parse_precision(experiment.training.precision)),
       networks_(std::move(networks)),
       chain_(ResidualShift(make_schedule(experiment.system.schedule)), networks_.denoiser, networks_.predictor,
-             whole_chain(experiment.system.sampling)),
+             training_chain(experiment.system.sampling)),
       lpips_(std::move(lpips)) {
-  for (auto& parameter : networks_.denoiser->parameters()) parameter.requires_grad_(false);
-  for (auto& parameter : networks_.autoencoder->parameters()) parameter.requires_grad_(false);
+  freeze(*networks_.denoiser);
+  freeze(*networks_.autoencoder);
   networks_.predictor->set_checkpointing(experiment.training.recompute_activations);
   networks_.denoiser->set_checkpointing(experiment.training.recompute_activations);
   predictor_ = std::make_unique<TrainedNetwork>(networks_.predictor.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
@@ -44,13 +45,9 @@ NoisePredictorTrainer::Forward NoisePredictorTrainer::forward(const Batch& batch
   Forward result;
   const at::Tensor lq = batch.lr * 2 - 1;
   const at::Tensor hr = batch.hr;
-  {
-    const torch::NoGradGuard frozen;
-    result.z_hr = networks_.autoencoder->encode(hr * 2 - 1);
-    // Bicubic start (Algorithm 1), not clamped.
-    result.z_y = networks_.autoencoder->encode(resize_bicubic(lq, hr.size(2), hr.size(3)));
-  }
-  const AutocastScope autocast(device_, precision_);  // as published, the encoder stays outside
+  result.z_hr = latent_of_truth(networks_.autoencoder, batch);
+  result.z_y = latent_of_bicubic(networks_.autoencoder, batch);  // bicubic start (Algorithm 1), not clamped
+  const AutocastScope autocast(device_, precision_);             // as published, the encoder stays outside
   result.x0 = chain_.sample({lq, result.z_y, {}}, draw, observe);
   result.image = networks_.autoencoder->decode(result.x0);
   const at::Tensor seen = experiment_.losses.clamp_image ? result.image.clamp(-1.0, 1.0) : result.image;
@@ -84,8 +81,7 @@ std::vector<TrainingMethod::Due> NoisePredictorTrainer::due(const StepPosition& 
 }
 
 void NoisePredictorTrainer::accumulate(const Part& part, const StepPosition& position, Scalars& scalars) {
-  const auto seed = static_cast<uint64_t>(experiment_.seed), iteration = static_cast<uint64_t>(position.iteration);
-  const DrawNormal draw = given_draws_ ? given_draws_ : normals_for(part, make_generator(stream_seed(seed, "training noise", {iteration})));
+  const DrawNormal draw = given_draws_ ? given_draws_ : normals_of_iteration(part, experiment_, position);
   const bool adversarial = adversary_ && adversary_->playing(position), turn = discriminators_turn(position);
   // Fig. 4: the predicted noise of each step, whose law the paper compares with N(0,1).
   const auto observe = [&](const ChainState& state) {
@@ -110,17 +106,10 @@ void NoisePredictorTrainer::accumulate(const Part& part, const StepPosition& pos
   }
 }
 
-StateDict NoisePredictorTrainer::save() const {
-  StateDict saved = predictor_->save().with_prefix("noise_predictor/");
-  if (adversary_) {
-    for (const auto& [key, tensor] : adversary_->save()) saved.add("discriminator/" + key, tensor);
-  }
-  return saved;
-}
-
-void NoisePredictorTrainer::load(const StateDict& saved, const std::string& origin) {
-  predictor_->load(saved.below("noise_predictor/"), origin);
-  if (adversary_) adversary_->load(saved.below("discriminator/"), origin);
+std::vector<TrainingMethod::Member> NoisePredictorTrainer::trained() const {
+  std::vector<Member> members{{"noise_predictor", predictor_.get()}};
+  if (adversary_) members.push_back({"discriminator", adversary_->trained()});
+  return members;
 }
 
 at::Tensor NoisePredictorTrainer::restored(const Batch& batch) {

@@ -32,12 +32,8 @@ class NoisePredictorTrainer : public TrainingMethod {
   };
   Forward forward(const Batch& batch, bool adversarial, const DrawNormal& draw, const std::function<void(const ChainState&)>& observe = {});
 
-  StateDict save() const override;
-  void load(const StateDict& saved, const std::string& origin) override;
-  StateDict weights() const override { return predictor_->average(); }
-  std::string weights_name() const override { return "noise_predictor.safetensors"; }
+  std::vector<Member> trained() const override;
   at::Tensor restored(const Batch& batch) override;
-  AverageScope averaged() override { return AverageScope(*predictor_); }
   Adversary* adversary() { return adversary_.get(); }  // null where its weight is 0
 
  private:

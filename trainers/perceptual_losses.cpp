@@ -2,13 +2,6 @@
 
 namespace lpnsr {
 
-PerceptualLoss::PerceptualLoss(const LossOptions& options, const std::filesystem::path& weights_folder, c10::Device device) {
-  if (options.lpips <= 0) return;
-  const LpipsNetwork kind = options.lpips_network == "vgg" ? LpipsNetwork::vgg : LpipsNetwork::alex;
-  network_ = load_lpips(kind, find_lpips_files(kind, weights_folder));
-  network_->to(device);
-}
-
 at::Tensor PerceptualLoss::each(const at::Tensor& image, const at::Tensor& reference) { return network_->forward(image, reference); }
 
 Adversary::Adversary(const Experiment& experiment, uint64_t seed, const Placement& placement)

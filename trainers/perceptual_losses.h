@@ -1,6 +1,5 @@
 #pragma once
 // The image losses that the trainers share (Eq. 12) and the discriminator's side of the adversarial game.
-#include <filesystem>
 #include <memory>
 
 #include "losses/discriminator.h"
@@ -10,12 +9,10 @@
 
 namespace lpnsr {
 
-// LPIPS with frozen weights; absent (and without a network) where the weight is 0. Throws Error naming the files that are missing
-// otherwise.
+// LPIPS with frozen weights; without a network where its weight is 0.
 class PerceptualLoss {
  public:
   explicit PerceptualLoss(Lpips network = nullptr) : network_(std::move(network)) {}
-  PerceptualLoss(const LossOptions& options, const std::filesystem::path& weights_folder, c10::Device device);
   bool active() const { return !network_.is_empty(); }
   // Images [N,3,H,W] in [-1,1] -> [N].
   at::Tensor each(const at::Tensor& image, const at::Tensor& reference);
@@ -41,8 +38,7 @@ class Adversary {
   TrainingMethod::Due due() { return {trained_.get(), learning_rate_, "d_grad_norm"}; }
 
   Discriminator network() const { return discriminator_; }
-  StateDict save() const { return trained_->save(); }
-  void load(const StateDict& saved, const std::string& origin) { trained_->load(saved, origin); }
+  TrainedNetwork* trained() const { return trained_.get(); }
 
  private:
   Discriminator discriminator_{nullptr};

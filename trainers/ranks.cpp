@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <gloo/common/error.h>
 
 #include <fmt/format.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -123,7 +124,15 @@ Ranks::Ranks(const RankSettings& settings, c10::Device device, std::chrono::seco
   }
 }
 
-void throw_lost_rank(const Ranks& ranks, const char* what) {
+void communicate(const Ranks& ranks, const std::function<void()>& exchange) {
+  std::string what;
+  try {
+    return exchange();
+  } catch (const c10::DistError& error) {  // NCCL and the store
+    what = error.what_without_backtrace();
+  } catch (const gloo::Exception& error) {
+    what = error.what();
+  }
   throw Error(
       fmt::format("rank {} of {}: another rank is gone or silent for longer than training.patience ({})\n"
                   "  its own messages say why; --resume auto goes on from the last checkpoint",
@@ -133,21 +142,13 @@ void throw_lost_rank(const Ranks& ranks, const char* what) {
 void Ranks::sum(at::Tensor tensor) const {
   if (!group_) return;
   std::vector<at::Tensor> tensors{std::move(tensor)};
-  try {
-    group_->processes->allreduce(tensors)->wait();
-  } catch (const std::exception& error) {
-    throw_lost_rank(*this, error.what());
-  }
+  communicate(*this, [&] { group_->processes->allreduce(tensors)->wait(); });
 }
 
 void Ranks::copy_from_first(at::Tensor tensor) const {
   if (!group_) return;
   std::vector<at::Tensor> tensors{std::move(tensor)};
-  try {
-    group_->processes->broadcast(tensors)->wait();
-  } catch (const std::exception& error) {
-    throw_lost_rank(*this, error.what());
-  }
+  communicate(*this, [&] { group_->processes->broadcast(tensors)->wait(); });
 }
 
 }  // namespace lpnsr

@@ -2,6 +2,7 @@
 // The processes that train together, one rank each. A run of one process is a group of one that never communicates.
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,7 +46,8 @@ class Ranks {
   std::shared_ptr<Group> group_;
 };
 
-// Runs what communicates; its failures become Errors that say what may have happened.
-[[noreturn]] void throw_lost_rank(const Ranks& ranks, const char* what);
+// Runs what communicates, perhaps among other things. A failure of the exchange becomes an Error that says what may have happened; any
+// other, such as memory that is used up, passes as it is.
+void communicate(const Ranks& ranks, const std::function<void()>& exchange);
 
 }  // namespace lpnsr

@@ -33,9 +33,13 @@ Metrics Scalars::named(const at::Tensor& values) const {
 
 Metrics Scalars::own() const { return named(stacked()); }
 
-Metrics Scalars::of_all(const Ranks& ranks) const {
-  const at::Tensor values = stacked();
+Metrics Scalars::of_all(const Ranks& ranks, bool* flag) const {
+  at::Tensor values = stacked();
+  const bool mine = flag != nullptr && *flag;
+  values = torch::cat({values, torch::full({1}, mine ? 1.0 : 0.0, values.options())});
   ranks.sum(values);
+  values = values.cpu();
+  if (flag != nullptr) *flag = values[-1].item<double>() > 0;
   return named(values);
 }
 

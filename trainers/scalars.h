@@ -17,9 +17,9 @@ class Scalars {
   void add(const std::string& name, const at::Tensor& mean);
   // A sum and what to divide it by, both scalars; where the divisor stays 0 there is no such metric.
   void add(const std::string& name, const at::Tensor& sum, const at::Tensor& divisor);
-  // Those of this rank alone, and of all ranks together.
+  // Those of this rank alone, and of all ranks together; `flag` travels along and becomes true where it was on any rank.
   Metrics own() const;
-  Metrics of_all(const Ranks& ranks) const;
+  Metrics of_all(const Ranks& ranks, bool* flag = nullptr) const;
 
  private:
   at::Tensor stacked() const;  // [2n] float64 on the device: sums, then divisors

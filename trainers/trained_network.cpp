@@ -24,13 +24,14 @@ const at::Tensor& saved_tensor(const StateDict& saved, const std::string& key, c
 
 }  // namespace
 
-TrainedNetwork::TrainedNetwork(std::shared_ptr<torch::nn::Module> module, const Experiment& experiment, double ema_rate, const Ranks& ranks)
+TrainedNetwork::TrainedNetwork(std::shared_ptr<torch::nn::Module> module, const Experiment& experiment, double ema_rate, const Ranks& ranks,
+                               Gradients gradients)
     : module_(std::move(module)),
       options_(experiment.optimizer),
       ema_rate_(ema_rate),
       parameters_(module_->parameters()),
       adam_(parameters_.size()),
-      average_over_ranks_(parameters_, ranks),
+      average_over_ranks_(parameters_, ranks, gradients),
       scaler_(parse_precision(experiment.training.precision) == c10::kHalf) {
   const torch::NoGradGuard no_grad;
   for (auto& [key, tensor] : state_dict(*module_)) ranks.copy_from_first(tensor.detach());
@@ -115,6 +116,21 @@ void TrainedNetwork::swap_average() {
     weight.copy_(average);
     average.copy_(kept);
   }
+}
+
+int64_t TrainedNetwork::parameters() const {
+  int64_t count = 0;
+  for (const at::Tensor& parameter : parameters_) count += parameter.numel();
+  return count;
+}
+
+TrainedNetwork::Bytes TrainedNetwork::bytes() const {
+  Bytes bytes;
+  for (const at::Tensor& parameter : parameters_) bytes.gradients += static_cast<int64_t>(parameter.nbytes());
+  for (const auto& [key, tensor] : weights()) bytes.weights += static_cast<int64_t>(tensor.nbytes());
+  for (const auto& [key, tensor] : ema_) bytes.average += static_cast<int64_t>(tensor.nbytes());
+  bytes.optimizer = 2 * bytes.gradients;
+  return bytes;
 }
 
 StateDict TrainedNetwork::save() const {

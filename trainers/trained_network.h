@@ -16,7 +16,8 @@ namespace lpnsr {
 class TrainedNetwork {
  public:
   // The module lies on its device. `ema_rate` 0: no average; it starts from the weights as they are now. All ranks get rank 0's weights.
-  TrainedNetwork(std::shared_ptr<torch::nn::Module> module, const Experiment& experiment, double ema_rate, const Ranks& ranks = {});
+  TrainedNetwork(std::shared_ptr<torch::nn::Module> module, const Experiment& experiment, double ema_rate, const Ranks& ranks = {},
+                 Gradients gradients = Gradients::all);
 
   void zero_grad();
   // Adds the gradients of loss / parts; with the last of the parts they become the mean over the ranks.
@@ -31,6 +32,13 @@ class TrainedNetwork {
   StateDict average() const;  // the moving average, or the weights where there is none
 
   void swap_average();
+
+  int64_t parameters() const;  // numbers that are trained
+  // Bytes that it holds: weights with buffers, their gradients, AdamW's moments, the moving average.
+  struct Bytes {
+    int64_t weights = 0, gradients = 0, optimizer = 0, average = 0;
+  };
+  Bytes bytes() const;
 
   StateDict save() const;                                        // "weights/…", "ema/…", "adam/…", "loss_scale"
   void load(const StateDict& saved, const std::string& origin);  // what save() gave

@@ -107,14 +107,11 @@ class TrainingLoop {
 
 TrainingLoop::TrainingLoop(const Experiment& experiment, const TrainingRun& run)
     : experiment_(experiment), run_(run), config_(write_config(fields_of(experiment_))), validation_(experiment, run) {
-  if (training().batch_size % (ranks().count() * training().parts) != 0) {
-    throw UsageError(fmt::format("training.batch_size: {} is no multiple of {} processes times {} parts (training.parts)",
-                                 training().batch_size, ranks().count(), training().parts));
-  }
+  part_size(training(), ranks().count());  // refuses
   std::optional<TrainingCheckpoint> checkpoint;
   if (ranks().first()) checkpoint = checkpoint_to_resume(run_);
   if (checkpoint) check_same_run(checkpoint->config, config_, run_.resume == "auto" ? (run_.output / "checkpoints").string() : run_.resume);
-  method_ = make_training_method(experiment_, run_.weights, run_.placement);
+  method_ = run_.make_method(experiment_, run_);
   checkpoint = shared_by_all(std::move(checkpoint), *method_, ranks());
   if (checkpoint) {
     method_->load(checkpoint->state.below("method/"), run_.resume);
@@ -163,13 +160,13 @@ void TrainingLoop::iterate() {
   torch::manual_seed(stream_seed(seed(), "layers", {static_cast<uint64_t>(iteration_)}));  // dropout, where a network has it
   const StepPosition position{iteration_, iteration_ / epoch_length_ + 1,
                               learning_rate_at(experiment_.optimizer.learning_rate, iteration_, training().iterations, epoch_length_)};
-  IterationResult result = run_iteration(*method_, parts_of(batch, training().parts, ranks()), position, ranks());
+  IterationResult result =
+      run_iteration(*method_, parts_of(batch, training().parts, ranks()), position, ranks(), [] { return SignalScope::received() != 0; });
   ++iteration_;
   // All ranks stop where one was told to.
-  at::Tensor told = torch::tensor(static_cast<int64_t>(SignalScope::received()), torch::kInt64);
-  ranks().sum(told);
-  if (told.item<int64_t>() != 0) signal_ = SignalScope::received() != 0 ? SignalScope::received() : SIGTERM;
-
+  if (result.stop || (ranks().count() == 1 && SignalScope::received() != 0)) {
+    signal_ = SignalScope::received() != 0 ? SignalScope::received() : SIGTERM;
+  }
   if (!result.fault.empty()) {
     handle(result.fault);
     result.metrics = {{"left_out", 1.0}};
@@ -245,6 +242,11 @@ void TrainingLoop::write_checkpoint() {
 }
 
 }  // namespace
+
+std::unique_ptr<TrainingMethod> named_method(const Experiment& experiment, const TrainingRun& run) {
+  NetworkSource source(run.weights, run.placement.device);
+  return make_training_method(experiment, source, run.placement);
+}
 
 int run_training(const Experiment& experiment, const TrainingRun& run) { return TrainingLoop(experiment, run).run(); }
 

@@ -17,12 +17,17 @@ struct Score {
   std::function<double(const at::Tensor& restored, const at::Tensor& truth)> of;
 };
 
+struct TrainingRun;
+// What the experiment names, with weights from run.weights.
+std::unique_ptr<TrainingMethod> named_method(const Experiment& experiment, const TrainingRun& run);
+
 struct TrainingRun {
   std::filesystem::path output;   // run folder
   std::filesystem::path weights;  // weights folder, for the frozen networks and LPIPS
   std::string resume;             // "": a new run; "auto": from the newest checkpoint if there is one; else a checkpoint's path
   Placement placement = {};
   std::vector<Score> scores = {};  // for validation
+  std::function<std::unique_ptr<TrainingMethod>(const Experiment&, const TrainingRun&)> make_method = named_method;
 };
 
 // Returns 0 when the run is complete, or the number of the signal (SIGINT, SIGTERM) that ended it after a checkpoint was written. The

@@ -3,11 +3,22 @@
 #include <algorithm>
 #include <limits>
 
+#include <fmt/ranges.h>
+
 #include "core/error.h"
 #include "core/random.h"
 #include "trainers/loading.h"
 
 namespace lpnsr {
+
+void check_validation(const ValidationOptions& options, const std::vector<Score>& scores) {
+  if (options.folders.empty()) return;
+  std::vector<std::string> names;
+  for (const Score& score : scores) names.push_back(score.name);
+  if (std::find(names.begin(), names.end(), options.best) != names.end()) return;
+  throw UsageError(fmt::format("validation.best: '{}' is none of validation.metrics ({}){}", options.best, fmt::join(names, ", "),
+                               did_you_mean(options.best, names)));
+}
 
 Validation::Validation(const Experiment& experiment, const TrainingRun& run)
     : options_(experiment.validation),
@@ -16,6 +27,7 @@ Validation::Validation(const Experiment& experiment, const TrainingRun& run)
       scores_(run.scores),
       best_(-std::numeric_limits<double>::infinity()) {
   if (options_.folders.empty()) return;
+  check_validation(options_, scores_);
   DataOptions held_out = experiment.data;
   held_out.folders = options_.folders;
   held_out.lists.clear();
@@ -53,9 +65,7 @@ Metrics Validation::measure(TrainingMethod& method) const {
 bool Validation::improves(const Metrics& metrics) {
   const auto chooses = std::find_if(scores_.begin(), scores_.end(), [this](const Score& score) { return score.name == options_.best; });
   const auto found = metrics.find("val_" + options_.best);
-  if (chooses == scores_.end() || found == metrics.end()) {
-    throw UsageError("validation.best: '" + options_.best + "' is none of validation.metrics");
-  }
+  if (found == metrics.end()) return false;
   const double value = chooses->higher_is_better ? found->second : -found->second;
   if (!(value > best_)) return false;
   best_ = value;

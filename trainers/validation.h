@@ -4,6 +4,9 @@
 
 namespace lpnsr {
 
+// Throws UsageError where validation.best is none of `scores`.
+void check_validation(const ValidationOptions& options, const std::vector<Score>& scores);
+
 class Validation {
  public:
   Validation(const Experiment& experiment, const TrainingRun& run);

@@ -67,6 +67,23 @@ TEST_F(SamplerTest, PredictorOffEverywhereIsRandomNoise) {
   EXPECT_EQ(draws_, 5);
 }
 
+TEST_F(SamplerTest, InputsLeftOutAreZerosToThePredictor) {
+  SamplerOptions options;
+  options.sample_noise = false;
+  options.predictor_inputs = {"x_t", "lq"};
+  int seen = 0;
+  sample(options, [&](const ChainState& state) {
+    if (state.index == 0) return;
+    const auto t = torch::full({1}, state.index, torch::kInt64);
+    const auto expected = predictor_.ptr()->forward(state.x_t, torch::zeros_like(state.pred_x0), inputs_.lq, t).mean;
+    EXPECT_TRUE(torch::equal(state.noise, expected));
+    ++seen;
+  });
+  EXPECT_EQ(seen, 3);
+  options.predictor_inputs = {"x_t", "x_0"};
+  EXPECT_THROW_MESSAGE(sample(options), UsageError, AllOf(HasSubstr("x_0"), HasSubstr("x0")));
+}
+
 TEST_F(SamplerTest, OptimalNoisePutsEachStateOnTheMarginalsMean) {
   const auto schedule = make_schedule(ScheduleOptions{});
   for (const std::string noise : {"optimal", "approximate"}) {

@@ -1,4 +1,5 @@
 #include "core/error.h"
+#include "core/published_weights.h"
 #include "eval/metrics.h"
 #include "eval/psnr_ssim.h"
 #include "tests/support/fixtures.h"
@@ -107,7 +108,7 @@ TEST(Metrics, EveryDescriptionIsComplete) {
   for (const auto& description : metric_descriptions()) {
     EXPECT_FALSE(description.label.empty()) << description.name;
     EXPECT_NE(description.prepare, nullptr) << description.name;
-    for (const auto& file : description.files) EXPECT_FALSE(file.names.empty() || file.what.empty() || file.source.empty());
+    for (const auto& file : description.files) EXPECT_FALSE(published_file(file).what.empty());
   }
 }
 
@@ -124,8 +125,7 @@ TEST(Metrics, EveryMissingFileIsNamed) {
   MetricOptions options;
   options.weights = folder.path();
   for (const auto& description : metric_descriptions()) {
-    for (const auto& file : description.files)
-      EXPECT_THROW_MESSAGE(make_metric(description.name, options), Error, HasSubstr(file.names.front()));
+    for (const auto& file : description.files) EXPECT_THROW_MESSAGE(make_metric(description.name, options), Error, HasSubstr(file));
   }
 }
 
@@ -133,7 +133,8 @@ TEST(Metrics, MissingWeightsListTheFiles) {
   const testing::TemporaryFolder folder;
   MetricOptions options;
   options.weights = folder.path();
-  EXPECT_THROW_MESSAGE(make_metric("lpips", options), Error, AllOf(HasSubstr("alexnet-owt-7be5be79.pth"), HasSubstr("lpips_alex.pth")));
+  EXPECT_THROW_MESSAGE(make_metric("lpips", options), Error,
+                       AllOf(HasSubstr("alexnet-owt-7be5be79.pth"), HasSubstr("LPIPS_v0.1_alex-df73285e.pth")));
 }
 
 }  // namespace

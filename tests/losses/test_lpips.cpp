@@ -96,7 +96,7 @@ TEST(Lpips, MissingFilesAreNamed) {
   write_safetensors(folder / "alex.safetensors", linear_file(state));
   write_safetensors(folder / "backbone.safetensors", torchvision_file(state));
   EXPECT_THROW_MESSAGE(find_lpips_files(LpipsNetwork::vgg, folder.path()), Error,
-                       AllOf(HasSubstr("vgg16-397923af.pth"), HasSubstr("lpips_vgg.pth"), HasSubstr(folder.path().string())));
+                       AllOf(HasSubstr("vgg16-397923af.pth"), HasSubstr("LPIPS_v0.1_vgg-a78928a0.pth"), HasSubstr(folder.path().string())));
   EXPECT_THROW_MESSAGE(find_lpips_files(LpipsNetwork::alex, folder.path()), Error, HasSubstr("alexnet-owt-7be5be79.pth not found"));
   EXPECT_THROW_MESSAGE(load_lpips(LpipsNetwork::vgg, {}), UsageError, HasSubstr("no weight files given"));
   EXPECT_THROW_MESSAGE(load_lpips(LpipsNetwork::alex, {folder / "alex.safetensors"}), DataError, HasSubstr("the backbone is missing"));

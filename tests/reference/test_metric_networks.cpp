@@ -11,16 +11,12 @@ namespace {
 
 using testing::close;
 using testing::load_case;
+using testing::maniqa_weight;
 using testing::metric_picture;
-using testing::shared_salt;
+using testing::rescaled;
 using testing::stage_close;
-using testing::synthetic_tensor;
 using testing::write_published;
 using Stages = std::map<std::string, at::Tensor>;
-
-at::Tensor rescaled(const std::string& key, const at::Tensor& value, double scale) {
-  return synthetic_tensor(shared_salt, key, value.sizes(), scale);
-}
 
 TEST(ReferenceMusiq, PatchesStagesAndScores) {
   LPNSR_REQUIRE_GOLDENS();
@@ -96,13 +92,6 @@ TEST(ReferenceTopiq, StagesAndScores) {
       EXPECT_TRUE(stage_close(reference, name + "/" + stage, value, 0, 2e-4)) << stage;
     }
   }
-}
-
-at::Tensor maniqa_weight(const std::string& key, at::Tensor value) {
-  if (key == "vit.pos_embed" || key == "vit.cls_token") return rescaled(key, value, 0.5);
-  if (key.starts_with("tablock") && (key.ends_with("c_q.weight") || key.ends_with("c_k.weight"))) return value * 0.25;
-  if (key == "fc_weight.3.weight") return value * 0.1;
-  return key == "fc_score.3.bias" ? value + 6 : value;
 }
 
 TEST(ReferenceManiqa, CropsStagesAndScores) {

@@ -20,11 +20,12 @@ std::vector<at::Tensor> copies(const std::vector<at::Tensor>& tensors) {
   return result;
 }
 
-class Trajectory : public ::testing::TestWithParam<const char*> {};
+class Trajectory : public ::testing::TestWithParam<std::tuple<const char*, torch::Dtype>> {};
 
 TEST_P(Trajectory, EqualsThePublishedTrainer) {
   LPNSR_REQUIRE_GOLDENS();
-  const std::string name = GetParam();
+  const std::string name = std::get<0>(GetParam());
+  const torch::Dtype type = std::get<1>(GetParam());
   const ReferenceCase reference = load_case("training/" + name);
   const bool latent_gan = name != "trajectory_v1";
   Experiment experiment = reference_experiment(latent_gan, latent_gan ? 2 : 3);
@@ -42,11 +43,11 @@ TEST_P(Trajectory, EqualsThePublishedTrainer) {
 
   auto networks = reference_networks(4);
   Lpips lpips = reference_lpips();
-  to_double(networks, lpips);
+  if (type == torch::kFloat64) to_double(networks, lpips);
   NoisePredictorTrainer trainer(experiment, networks, PerceptualLoss(lpips));
   Discriminator discriminator = trainer.adversary()->network();
   fill_discriminator(discriminator);
-  discriminator->to(torch::kFloat64);
+  discriminator->to(type);
   const auto parameters = networks.predictor->parameters();
   const auto start = copies(parameters), disc_start = copies(discriminator->parameters());
 
@@ -56,7 +57,8 @@ TEST_P(Trajectory, EqualsThePublishedTrainer) {
     const std::string step = tag + "/step" + std::to_string(k);
     const StepPosition position{k, k / epoch_length + 1, learning_rate_at(experiment.optimizer.learning_rate, k, iterations, epoch_length)};
     trainer.replace_draws(reference_draws(step, 1));
-    Metrics metrics = run_iteration(trainer, to_double(reference_images(step, 1)), position);
+    Metrics metrics =
+        run_iteration(trainer, type == torch::kFloat64 ? to_double(reference_images(step, 1)) : reference_images(step, 1), position);
     metrics["lr"] = position.learning_rate;
     metrics["predictor_moved"] = norm(moved(parameters, start));
     metrics["disc_moved"] = norm(moved(discriminator->parameters(), disc_start));
@@ -105,7 +107,9 @@ TEST_P(Trajectory, EqualsThePublishedTrainer) {
   expect_tensor("adam_moments", torch::stack(moments));
 }
 
-INSTANTIATE_TEST_SUITE_P(Published, Trajectory, ::testing::Values("trajectory_v1", "trajectory_v2", "trajectory_v2_stress"));
+INSTANTIATE_TEST_SUITE_P(Published, Trajectory,
+                         ::testing::Combine(::testing::Values("trajectory_v1", "trajectory_v2", "trajectory_v2_stress"),
+                                            ::testing::Values(torch::kFloat64, torch::kFloat)));
 
 }  // namespace
 }  // namespace lpnsr::testing

@@ -68,4 +68,16 @@ inline std::filesystem::path write_published(const TemporaryFolder& folder, cons
   return folder / (manifest + ".safetensors");
 }
 
+inline at::Tensor rescaled(const std::string& key, const at::Tensor& value, double scale) {
+  return synthetic_tensor(shared_salt, key, value.sizes(), scale);
+}
+
+// MANIQA's channel attention saturates with the rule's plain weights.
+inline at::Tensor maniqa_weight(const std::string& key, at::Tensor value) {
+  if (key == "vit.pos_embed" || key == "vit.cls_token") return rescaled(key, value, 0.5);
+  if (key.starts_with("tablock") && (key.ends_with("c_q.weight") || key.ends_with("c_k.weight"))) return value * 0.25;
+  if (key == "fc_weight.3.weight") return value * 0.1;
+  return key == "fc_score.3.bias" ? value + 6 : value;
+}
+
 }  // namespace lpnsr::testing

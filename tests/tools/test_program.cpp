@@ -14,8 +14,8 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-const std::vector<std::string> commands = {"train",   "restore", "degrade", "crop",   "evaluate",
-                                           "forward", "inspect", "convert", "report", "info"};
+const std::vector<std::string> commands = {"table",    "figure",  "sweep",   "train",   "restore", "degrade", "crop",
+                                           "evaluate", "forward", "inspect", "convert", "report",  "info"};
 
 TEST(Program, HelpListsEveryCommandOnStdout) {
   const auto result = run_program({"--help"});

@@ -2,9 +2,7 @@
 #include "core/files.h"
 #include "core/image.h"
 #include "core/resize.h"
-#include "tests/support/fixtures.h"
-#include "tests/support/small_system.h"
-#include "trainers/experiment.h"
+#include "tests/support/system_folder.h"
 
 namespace lpnsr::testing {
 namespace {
@@ -15,23 +13,9 @@ using ::testing::HasSubstr;
 class RestoreCommand : public ::testing::Test {
  protected:
   void SetUp() override {
-    write_system(small_system());
+    write_system(folder_.path(), small_system());
     std::filesystem::create_directories(folder_ / "in");
     write_rgb(path("in/a.png"), picture("a", 9, 13));
-  }
-
-  // Configuration and weights.
-  void write_system(const SystemOptions& system) {
-    Experiment experiment;
-    experiment.system = system;
-    experiment.restore.pad_multiple = 8;
-    experiment.restore.pad_power_of_two = false;
-    write_text(folder_ / "small.toml", write_config(fields_of(experiment)));
-    const auto weights = folder_ / "weights";
-    std::filesystem::create_directories(weights);
-    write_safetensors(weights / system.weights.denoiser, state_dict(*small_network<SwinUNet>(system.denoiser, "unet")));
-    write_safetensors(weights / system.weights.noise_predictor, state_dict(*small_network<NoisePredictor>(system.noise_predictor, "np")));
-    write_safetensors(weights / system.weights.autoencoder, state_dict(*small_network<Autoencoder>(system.autoencoder, "vae")));
   }
 
   static at::Tensor picture(const std::string& name, int64_t height, int64_t width) {
@@ -218,7 +202,7 @@ TEST_F(RestoreCommand, MemoryBoundsLargePicturesAlone) {
 }
 
 TEST_F(RestoreCommand, BoundedMemoryIsKept) {
-  write_system(micro_system());
+  write_system(folder_.path(), micro_system());
   write_rgb(path("wide.png"), picture("w", 160, 640));
   const std::vector<std::string> common = {"--steps", "1", "--tile", "32", "--tile-stride", "32"};
   const auto with_memory = [&](const std::string& memory) {

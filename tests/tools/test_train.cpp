@@ -5,6 +5,8 @@
 #include <thread>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
 #include "core/checkpoint.h"
 #include "core/files.h"
 #include "core/image.h"
@@ -282,6 +284,22 @@ TEST_F(Training, LpipsWithoutItsFilesStopsWithTheirNames) {
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.err, HasSubstr("vgg16-397923af.pth"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "run/autoencoder.safetensors"));
+}
+
+TEST_F(Training, ADryRunTellsThePlanAndWritesNothing) {
+  const auto incomplete = run_program(arguments("denoiser", "planned", {"--dry-run"}));
+  EXPECT_EQ(incomplete.status, 1) << incomplete.err;
+  EXPECT_THAT(incomplete.out, ::testing::AllOf(HasSubstr("denoiser"), HasSubstr("FLOP"), HasSubstr("3 pictures"), HasSubstr("missing"),
+                                               HasSubstr("autoencoder.safetensors")));
+  train("autoencoder", "autoencoder");
+  const auto complete = run_program(arguments("denoiser", "planned", {"--dry-run", "--json"}));
+  EXPECT_EQ(complete.status, 0) << complete.err;
+  const auto plan = nlohmann::json::parse(complete.out);
+  EXPECT_EQ(plan.at("missing").size(), 0U);
+  EXPECT_EQ(plan.at("pictures"), 3);
+  EXPECT_EQ(plan.at("epochs"), 3);
+  EXPECT_GT(plan.at("iterations")[0].at("flops_a_picture"), 1e6);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "planned"));
 }
 
 TEST_F(Training, RefusesWhatCannotBe) {

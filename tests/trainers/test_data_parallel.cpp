@@ -9,6 +9,7 @@
 #include "core/files.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/small_system.h"
+#include "trainers/autoencoder_trainer.h"
 #include "trainers/denoiser_trainer.h"
 #include "trainers/iteration.h"
 #include "trainers/loading.h"
@@ -165,6 +166,60 @@ TEST(DataParallel, RanksAndPartsTogether) {
   const Experiment experiment = small_experiment();
   const auto ranks = train_on_ranks(2, experiment, 1, 2, torch::kFloat64);
   EXPECT_LT(gradient_difference(train(experiment, {}, 1, 1, torch::kFloat64).state, ranks[0].state), 1e-12);
+}
+
+// The codebook has no gradient while nothing is quantised.
+TEST(DataParallel, ParametersMayGoWithoutGradients) {
+  at::set_num_threads(1);
+  Experiment experiment = small_experiment();
+  experiment.training.quantise_after = 2;
+  const TemporaryFolder folder;
+  on_ranks(2, [&](const Ranks& ranks) {
+    AutoencoderTrainer trainer(experiment, small_network<Autoencoder>(experiment.system.autoencoder, "vae"), PerceptualLoss(),
+                               {c10::kCPU, ranks});
+    for (int64_t i = 0; i < 4; ++i) {
+      EXPECT_EQ(run_iteration(trainer, parts_of(share_of(pictures(4), ranks), 1, ranks), {i, 1, 1e-3}, ranks).fault, "");
+    }
+    write_safetensors(folder / (std::to_string(ranks.rank()) + ".safetensors"), trainer.save());
+  });
+  const auto one = read_safetensors(folder / "0.safetensors").tensors, two = read_safetensors(folder / "1.safetensors").tensors;
+  EXPECT_EQ(one.at("autoencoder/adam/quantize.embedding.weight/step").item<int64_t>(), 2);
+  for (const auto& [key, tensor] : one) {
+    // A rank's own counts and averages of what it saw are exchanged when they are used.
+    if (!key.starts_with("autoencoder/")) continue;
+    EXPECT_TRUE(torch::equal(tensor, two.at(key))) << key;
+  }
+}
+
+// Whatever else fails in a backward pass is no lost rank.
+TEST(DataParallel, OtherFailuresKeepTheirNames) {
+  struct Fails : torch::autograd::Function<Fails> {
+    static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x) { return x.clone(); }
+    static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, const torch::autograd::variable_list&) {
+      TORCH_CHECK(false, "memory is used up");
+    }
+  };
+  on_ranks(2, [&](const Ranks& ranks) {
+    const at::Tensor weight = torch::ones({2}).requires_grad_(true);
+    GradientAverage average({weight}, ranks);
+    EXPECT_THROW_MESSAGE(average.backward(Fails::apply(weight).sum(), true), c10::Error, HasSubstr("memory is used up"));
+  });
+}
+
+TEST(DataParallel, AskingOneRankToStopStopsAll) {
+  at::set_num_threads(1);
+  const Experiment experiment = small_experiment();
+  on_ranks(2, [&](const Ranks& ranks) {
+    const auto& system = experiment.system;
+    DenoiserTrainer trainer(experiment, small_network<SwinUNet>(system.denoiser, "unet"),
+                            small_network<Autoencoder>(system.autoencoder, "vae"), PerceptualLoss(), {c10::kCPU, ranks});
+    for (int64_t i = 0; i < 2; ++i) {
+      const auto result = run_iteration(trainer, parts_of(share_of(pictures(4), ranks), 1, ranks), {i, 1, 1e-3}, ranks,
+                                        [&] { return i == 1 && ranks.rank() == 1; });
+      EXPECT_EQ(result.stop, i == 1);
+      EXPECT_EQ(result.metrics.count("total"), 1U);
+    }
+  });
 }
 
 TEST(DataParallel, ARankThatIsGoneEndsTheOthersWithinTheirPatience) {

@@ -19,12 +19,8 @@ class FakeMethod : public TrainingMethod {
     network_.backward(loss * gradient_factor, part.of_many, part.last());
   }
   void updated(const StepPosition&, Metrics&) override { ++updates; }
-  StateDict save() const override { return network_.save(); }
-  void load(const StateDict& saved, const std::string& origin) override { network_.load(saved, origin); }
-  StateDict weights() const override { return network_.average(); }
-  std::string weights_name() const override { return "fake.safetensors"; }
+  std::vector<Member> trained() const override { return {{"fake", &network_}}; }
   at::Tensor restored(const Batch& batch) override { return batch.hr; }
-  AverageScope averaged() override { return AverageScope(network_); }
 
   at::Tensor weight() const { return layer_->weight.detach().clone(); }
   LossScaler& scaler() { return network_.scaler(); }
@@ -33,7 +29,7 @@ class FakeMethod : public TrainingMethod {
 
  private:
   torch::nn::Linear layer_;
-  TrainedNetwork network_;
+  mutable TrainedNetwork network_;
 };
 
 IterationResult iterate(FakeMethod& method) {

@@ -1,0 +1,17 @@
+#pragma once
+// What a piece of work costs: floating-point operations of its convolutions, matrix products and attention, and the memory that its
+// tensors take at the most.
+#include <cstdint>
+#include <functional>
+
+namespace lpnsr {
+
+struct WorkCount {
+  double flops = 0;        // 2 for each multiply-add, backward passes and recomputation included
+  int64_t peak_bytes = 0;  // of the tensors made meanwhile and alive together, on whatever device
+};
+
+// Runs `work` on this thread (whose autograd engine runs the backward passes of CPU tensors too) and counts.
+WorkCount count_work(const std::function<void()>& work);
+
+}  // namespace lpnsr

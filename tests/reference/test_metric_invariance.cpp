@@ -1,0 +1,66 @@
+// A metric's value depends on the picture alone: not on what was scored before, nor on the number of threads.
+#include <ATen/Parallel.h>
+
+#include "eval/metrics.h"
+#include "eval/psnr_ssim.h"
+#include "tests/support/metric_cases.h"
+
+namespace lpnsr::testing {
+namespace {
+
+class MetricInvariance : public ::testing::Test {
+ protected:
+  void TearDown() override { at::set_num_threads(1); }
+
+  // `tolerance` relative, between numbers of threads.
+  void expect_invariant(const std::string& name, const std::vector<std::filesystem::path>& files, double tolerance,
+                        const std::vector<std::string>& options = {}) {
+    const Metric metric = make_metric(find_metric(name), {.set = options, .config = {}, .files = files});
+    const auto value = [&](const at::Tensor& picture) {
+      if (metric.kind == MetricKind::set) return metric.features(picture);
+      const at::Tensor reference = metric.needs_reference() ? (picture * 0.9).mul(255).round().div(255) : at::Tensor();
+      return at::scalar_tensor(metric.score(picture, reference), at::kDouble);
+    };
+    const at::Tensor picture = metric_picture("ost_288x200"), other = metric_picture("hongkong_203x301");
+    at::set_num_threads(1);
+    const at::Tensor first = value(picture);
+    value(other);
+    EXPECT_TRUE(value(picture).equal(first)) << name << " depends on what was scored before";
+    for (const int threads : {2, 3}) {
+      at::set_num_threads(threads);
+      const double difference = ((value(picture) - first).abs().max() / first.abs().max()).item<double>();
+      EXPECT_LE(difference, tolerance) << name << " on " << threads << " threads";
+    }
+  }
+
+  std::filesystem::path published(const std::string& manifest, at::Tensor (*change)(const std::string&, at::Tensor) = nullptr) {
+    return write_published(folder_, manifest, change == nullptr ? std::function<at::Tensor(const std::string&, at::Tensor)>() : change);
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(MetricInvariance, OfClassicalMetricsToTheBit) {
+  LPNSR_REQUIRE_GOLDENS();
+  const auto file = [](const std::string& name) { return goldens() / "metrics" / name; };
+  for (const std::string name : {"psnr", "ssim"}) {
+    for (const auto& protocol : psnr_ssim_protocols()) expect_invariant(name, {}, 0.0, {"protocol=\"" + protocol + "\""});
+  }
+  expect_invariant("niqe", {file("niqe_pristine.safetensors")}, 0.0);
+  expect_invariant("nrqm", {file("nrqm_synthetic_model.mat")}, 0.0);
+  expect_invariant("pi", {file("nrqm_synthetic_model.mat"), file("niqe_pristine.safetensors")}, 0.0);
+}
+
+// Matrix products and convolutions split their sums by threads.
+TEST_F(MetricInvariance, OfNetworksToFloat32sRounding) {
+  LPNSR_REQUIRE_GOLDENS();
+  expect_invariant("lpips.alex", {published("torchvision_alexnet-owt-7be5be79"), goldens() / "metrics/lpips_lin_alex.safetensors"}, 1e-6);
+  expect_invariant("clipiqa", {published("clip_RN50")}, 1e-6);
+  expect_invariant("musiq", {published("musiq_koniq_ckpt-e95806b9")}, 1e-6);
+  expect_invariant("topiq_nr", {published("cfanet_nr_koniq_res50-9a73138b")}, 1e-6);
+  expect_invariant("maniqa", {published("maniqa_koniq_ckpt_koniq10k", maniqa_weight)}, 1e-6, {"crops=1"});
+  expect_invariant("fid", {published("pt_inception-2015-12-05-6726825d")}, 1e-6);
+}
+
+}  // namespace
+}  // namespace lpnsr::testing

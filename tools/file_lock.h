@@ -1,0 +1,21 @@
+#pragma once
+// A lock between processes, given back by the system when its holder ends in whatever way.
+#include <filesystem>
+
+namespace lpnsr {
+
+class FileLock {
+ public:
+  // Tries once. Throws Error where the file cannot be opened.
+  explicit FileLock(const std::filesystem::path& file);
+  ~FileLock();
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+  bool held() const { return held_; }
+
+ private:
+  int descriptor_ = -1;
+  bool held_ = false;
+};
+
+}  // namespace lpnsr

@@ -1,0 +1,24 @@
+#pragma once
+// What the trainers in latent space share.
+#include "diffusion/process.h"
+#include "diffusion/system.h"
+#include "trainers/method.h"
+
+namespace lpnsr {
+
+void freeze(torch::nn::Module& network);
+
+// E(HR) and E(bicubic enlargement of LR), [N,C,h,w], not quantised; no gradients.
+at::Tensor latent_of_truth(Autoencoder& autoencoder, const Batch& batch);
+at::Tensor latent_of_bicubic(Autoencoder& autoencoder, const Batch& batch);
+// [N,C,h,w] of the latents of a batch.
+std::vector<int64_t> latent_shape(const Batch& batch, const SystemOptions& system);
+
+at::Generator generator_of_iteration(const Experiment& experiment, const StepPosition& position);
+DrawNormal normals_of_iteration(const Part& part, const Experiment& experiment, const StepPosition& position);
+
+// A one-step student's pictures of a batch [N,3,H,W] in [0,1], always with the same noise.
+at::Tensor restored_by_one_step(const Batch& batch, const ResidualShift& process, const SwinUNet& student, Autoencoder& autoencoder,
+                                const Experiment& experiment);
+
+}  // namespace lpnsr

@@ -1,0 +1,76 @@
+#include "trainers/sinsr_trainer.h"
+
+#include "core/device.h"
+#include "core/random.h"
+#include "losses/distillation.h"
+#include "trainers/latents.h"
+
+namespace lpnsr {
+
+SinSRTrainer::SinSRTrainer(const Experiment& experiment, Networks networks, const Placement& placement)
+    : experiment_(experiment),
+      device_(placement.device),
+      precision_(parse_precision(experiment.training.precision)),
+      networks_(std::move(networks)),
+      process_(make_schedule(experiment.system.schedule)) {
+  freeze(*networks_.teacher);
+  freeze(*networks_.autoencoder);
+  networks_.student->set_checkpointing(experiment.training.recompute_activations);
+  trained_ = std::make_unique<TrainedNetwork>(networks_.student.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
+}
+
+at::Tensor SinSRTrainer::student(const at::Tensor& x, int64_t t, const at::Tensor& lq) {
+  const at::Tensor timestep = torch::tensor({process_.schedule().timestep[static_cast<size_t>(t)]}, torch::kInt64);
+  return networks_.student->forward(process_.scale_input(x, process_.steps() - 1), timestep, lq);
+}
+
+SinSRTrainer::Losses SinSRTrainer::losses(const Batch& batch, const at::Tensor& noise,
+                                          const std::function<void(const ChainState&)>& observe_teacher) {
+  const int64_t last = process_.steps() - 1;
+  const at::Tensor lq = batch.lr * 2 - 1;
+  Losses result;
+  {
+    const torch::NoGradGuard frozen;
+    result.z0 = latent_of_truth(networks_.autoencoder, batch);
+    result.z_y = latent_of_bicubic(networks_.autoencoder, batch);
+  }
+  const AutocastScope autocast(device_, precision_);
+  {
+    const torch::NoGradGuard frozen;
+    result.z_T = process_.prior_sample(result.z_y, noise, last);
+    SamplerOptions options;
+    options.method = "deterministic";
+    const Sampler teacher(process_, networks_.teacher, NoisePredictor(nullptr), options);
+    result.z0_teacher = teacher.sample(
+        {lq, result.z_y, {}}, [&noise](at::IntArrayRef) { return noise; }, observe_teacher);
+  }
+  result.forward = student(result.z_T, last, lq);
+  result.distillation = squared_error(result.forward, result.z0_teacher);
+  result.inverse = student(result.z0_teacher, 0, lq);
+  result.inversion = squared_error(result.inverse, result.z_T);
+  {
+    const torch::NoGradGuard frozen;
+    result.of_truth = student(result.z0, 0, lq);
+  }
+  result.again = student(result.of_truth, last, lq);
+  result.truth = squared_error(result.again, result.z0);
+  result.total = result.distillation + result.inversion + result.truth;
+  return result;
+}
+
+void SinSRTrainer::accumulate(const Part& part, const StepPosition& position, Scalars& scalars) {
+  const DrawNormal draw = normals_of_iteration(part, experiment_, position);
+  const Losses all = losses(part.batch, draw(latent_shape(part.batch, experiment_.system)));
+  const at::Tensor total = all.total.mean();
+  scalars.add("total", total);
+  scalars.add("distillation", all.distillation.mean());
+  scalars.add("inversion", all.inversion.mean());
+  scalars.add("truth", all.truth.mean());
+  trained_->backward(total, part.of_many, part.last());
+}
+
+at::Tensor SinSRTrainer::restored(const Batch& batch) {
+  return restored_by_one_step(batch, process_, networks_.student, networks_.autoencoder, experiment_);
+}
+
+}  // namespace lpnsr
