@@ -87,7 +87,7 @@ at::Tensor RsdTrainer::logits(const at::Tensor& z0, const at::Tensor& lq) {
 }
 
 at::Tensor RsdTrainer::students_input(const Latents& batch, const Draws& draws) const {
-  if (experiment_.distillation.start == "prior") return process_.prior_sample(batch.z_y, draws.eps_n, process_.steps() - 1);
+  if (experiment_.distillation.start == "prior") return process_.prior_sample(batch.z_y, draws.eps_T, process_.steps() - 1);
   return process_.q_sample(batch.z0, batch.z_y, draws.t_n, draws.eps_n);
 }
 
