@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include "core/channels_last.h"
+#include "core/work_counter.h"
 
 namespace lpnsr {
 namespace {
@@ -149,6 +150,7 @@ at::Tensor winograd_convolution(const at::Tensor& x, const at::Tensor& weight, c
   }
   run({map_of(map), prologue, options.twice, filters_of(taps), added.defined() ? added.const_data_ptr<float>() : nullptr,
        residual.defined() ? map_of(residual) : kernels::Map{}, map_of(result)});
+  note_convolution(result.size(0) * result.size(2) * result.size(3), weight);
   return result;
 }
 
@@ -163,6 +165,7 @@ at::Tensor winograd_input_gradient(const at::Tensor& gradient, const at::Tensor&
   turned.first = 8 * turned.tap_stride;
   turned.tap_stride = -turned.tap_stride;
   run({map_of(map), {}, false, turned, nullptr, {}, map_of(result)});
+  note_convolution(result.size(0) * result.size(2) * result.size(3), weight);
   return result;
 }
 

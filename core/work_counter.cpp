@@ -112,6 +112,10 @@ class CountingScope {
 
 }  // namespace
 
+void note_convolution(int64_t positions, const at::Tensor& weight) {
+  if (counted != nullptr) *counted += 2.0 * static_cast<double>(positions) * static_cast<double>(weight.numel());
+}
+
 WorkCount count_work(const std::function<void()>& work) {
   WorkCount count;
   const auto memory = std::make_shared<Memory>();

@@ -28,7 +28,11 @@ at::Tensor attend_masked(const at::Tensor& q, const at::Tensor& k, const at::Ten
 
 }  // namespace
 
-at::Tensor Musiq::GroupNorm::operator()(const at::Tensor& x) const { return at::group_norm(x, 32, weight, bias, epsilon); }
+// LibTorch's channels-last kernel is slow where a group has few channels: 70 ms for 449 maps of 64x16x16, 1.3 ms of them contiguous.
+at::Tensor Musiq::GroupNorm::operator()(const at::Tensor& x) const {
+  constexpr int64_t groups = 32;
+  return at::group_norm(weight.size(0) < 8 * groups ? x.contiguous() : x, groups, weight, bias, epsilon);
+}
 
 Musiq::Musiq(const std::vector<std::filesystem::path>& files, c10::Device device) : device_(device) {
   auto merged = merged_weights(files);

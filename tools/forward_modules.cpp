@@ -71,8 +71,20 @@ StateDict one_result(const std::string& name, at::Tensor tensor) {
   return results;
 }
 
+// SinSR's and RSD's configurations count the LR channels, and the noise's, among in_channels and know no lq_size.
+SwinUNetOptions with_own_channels(SwinUNetOptions options, const at::Tensor* x) {
+  constexpr int64_t lr_channels = 3;
+  if (x == nullptr || x->dim() != 4 || x->size(1) != options.out_channels || !options.cond_lq) return options;
+  const int64_t noise = options.in_channels - options.out_channels - lr_channels;
+  if (noise < 0) return options;
+  options.in_channels = options.out_channels;
+  options.noise_channels = noise;
+  options.lq_size = options.image_size;
+  return options;
+}
+
 StateDict run_denoiser(const ForwardRequest& request, const ForwardInputs& inputs) {
-  const auto options = configure<SwinUNetOptions>(request);
+  const auto options = with_own_channels(configure<SwinUNetOptions>(request), request.inputs.find("x"));
   const auto x = inputs.images("x", options.in_channels);
   const auto t = inputs.indices("t", x.size(0));
   const auto lq = inputs.images("lq", 3, x.size(0));

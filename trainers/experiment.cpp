@@ -35,6 +35,7 @@ void GanOptions::fields(FieldVisitor& v) {
 void DistillationOptions::fields(FieldVisitor& v) {
   v.integer("fake_updates", fake_updates, Range{1, 1000}, "RSD: updates of the fake network for each of the student's (K)");
   v.integers("nodes", nodes, Range{1, 1000}, "RSD: t at which the student is trained, from 1; the last is T");
+  v.choice("start", start, {"truth", "prior"}, "RSD: what the student starts from: the true picture's z_t, or z_T of the LR picture alone");
   v.boolean("stop_gradient", stop_gradient, "RSD: no gradient through teacher and fake network (variational score distillation)");
   v.boolean("normalise", normalise, "RSD: the student's loss over mean |teacher - prediction| of each picture");
   v.choice("features", features, {"encoder", "middle"}, "RSD: what the discriminator's head sees of the fake network");

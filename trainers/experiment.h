@@ -54,6 +54,7 @@ struct GanOptions {
 struct DistillationOptions {
   int64_t fake_updates = 5;                     // K: of the fake network for each of the student's (RSD)
   std::vector<int64_t> nodes = {4, 8, 12, 15};  // t_1 … t_N (paper's t, 1-based) that the student is trained at; the last is T
+  std::string start = "truth";                  // truth: z_{t_n} is drawn around the true picture; prior: z_T around the LR one alone
   bool stop_gradient = false;                   // no gradient through the teacher and the fake network: variational score distillation
   bool normalise = true;                        // the student's loss over mean |f* - z0|, as SiD
   std::string features = "encoder";             // of the fake network, that the discriminator's head sees: encoder | middle

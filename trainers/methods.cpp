@@ -42,6 +42,9 @@ void check(const Experiment& experiment) {
       throw UsageError(fmt::format("distillation.nodes: [{}] must rise and end at T = {}, where the student starts in use (schedule.steps)",
                                    fmt::join(nodes, ", "), steps));
     }
+    if (experiment.distillation.start == "prior" && nodes.size() > 1) {
+      throw UsageError(fmt::format("distillation.start = prior starts at T alone: distillation.nodes must be [{}]", steps));
+    }
     const int64_t deepest = latent / feature_reduction(experiment.system.denoiser);
     if (losses.gan > 0 && deepest < 8) {
       throw UsageError(fmt::format("losses.gan: the discriminator's head needs features of 8x8; crops of {} pixels give {}x{}",

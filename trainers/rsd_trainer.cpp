@@ -86,11 +86,16 @@ at::Tensor RsdTrainer::logits(const at::Tensor& z0, const at::Tensor& lq) {
   return networks_.fake->head->forward(networks_.fake->network->features(process_.scale_input(z0, first), timesteps(first), lq, middle));
 }
 
+at::Tensor RsdTrainer::students_input(const Latents& batch, const Draws& draws) const {
+  if (experiment_.distillation.start == "prior") return process_.prior_sample(batch.z_y, draws.eps_T, process_.steps() - 1);
+  return process_.q_sample(batch.z0, batch.z_y, draws.t_n, draws.eps_n);
+}
+
 RsdTrainer::FakeStep RsdTrainer::fake_step(const Latents& batch, const Draws& draws) {
   FakeStep step;
   {
     const torch::NoGradGuard frozen;
-    step.z_n = process_.q_sample(batch.z0, batch.z_y, draws.t_n, draws.eps_n);
+    step.z_n = students_input(batch, draws);
     step.z0 = predict(networks_.student, step.z_n, draws.t_n, batch.lq, draws.noise_n);
     step.z_t = process_.q_sample(step.z0, batch.z_y, draws.t, draws.eps_t);
   }
@@ -109,7 +114,7 @@ RsdTrainer::FakeStep RsdTrainer::fake_step(const Latents& batch, const Draws& dr
 RsdTrainer::StudentStep RsdTrainer::student_step(const Latents& batch, const Draws& draws) {
   StudentStep step;
   const PassThrough through_fake(*networks_.fake);
-  step.z_n = process_.q_sample(batch.z0, batch.z_y, draws.t_n, draws.eps_n);
+  step.z_n = students_input(batch, draws);
   step.z0 = predict(networks_.student, step.z_n, draws.t_n, batch.lq, draws.noise_n);
   step.z_t = process_.q_sample(step.z0, batch.z_y, draws.t, draws.eps_t);
   {

@@ -68,6 +68,7 @@ class RsdTrainer : public TrainingMethod {
   // f(z_t, t, LR), the input scaled by its own t.
   at::Tensor predict(SwinUNet& network, const at::Tensor& z_t, const at::Tensor& t, const at::Tensor& lq, const at::Tensor& noise = {});
   at::Tensor timesteps(const at::Tensor& t) const;
+  at::Tensor students_input(const Latents& batch, const Draws& draws) const;
   at::Tensor logits(const at::Tensor& z0, const at::Tensor& lq);  // the head on the encoder's features of clean latents, t = 0
 
   Experiment experiment_;

@@ -39,7 +39,8 @@ std::pair<double, double> ReferenceCase::tolerance(const std::string& name) cons
     for (size_t start = 0; start <= rest.size();) {
       const size_t end = std::min(rest.find(',', start), rest.size());
       const std::string pattern = prefix + rest.substr(start, end - start);
-      if (pattern == "all" || fits(pattern, name)) return {entry.at("atol"), entry.at("rtol")};
+      // A pattern also names everything below it: "teacher" is for "teacher/input".
+      if (pattern == "all" || fits(pattern, name) || name.starts_with(pattern + "/")) return {entry.at("atol"), entry.at("rtol")};
       start = end + 1;
     }
   }

@@ -82,6 +82,22 @@ TEST_F(Forward, DenoiserEqualsTheModule) {
   expect_output("out", denoiser->forward(inputs.at("x"), inputs.at("t"), inputs.at("lq")));
 }
 
+// Under our keys and as SinSR's and RSD's own configurations count channels.
+TEST_F(Forward, ADenoiserWithNoiseInputEqualsTheModule) {
+  SwinUNetOptions options = small_denoiser();
+  options.noise_channels = 1;
+  auto student = with_weights(SwinUNet(options));
+  auto inputs = images({"x", "lq"}, {2, 3, 16, 16});
+  inputs.add("noise", synthetic_tensor("forward", "noise", {2, 1, 16, 16}));
+  inputs.add("t", torch::tensor({14, 3}, at::kLong));
+  const std::string theirs = std::string(unet_toml).substr(0, std::string(unet_toml).find("lq_size")) + "in_channels = 7\n";
+  for (const std::string& toml : {unet_toml + std::string("noise_channels = 1\n"), theirs}) {
+    const auto result = run("denoiser", inputs, toml);
+    ASSERT_EQ(result.status, 0) << result.err;
+    expect_output("out", student->forward(inputs.at("x"), inputs.at("t"), inputs.at("lq"), inputs.at("noise")));
+  }
+}
+
 TEST_F(Forward, NoisePredictorEqualsTheModule) {
   auto predictor = with_weights(NoisePredictor(small_denoiser()));
   auto inputs = images({"x", "x0", "lq"}, {1, 3, 16, 16});

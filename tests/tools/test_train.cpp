@@ -144,6 +144,68 @@ TEST_F(Training, KilledAndResumedEndsWithTheSameBytes) {
   }
 }
 
+// One-step students of a denoiser that was trained here: resumed byte-equal with all their networks, on two ranks, stopped by NaN.
+class StudentTraining : public Training, public ::testing::WithParamInterface<const char*> {
+ protected:
+  std::vector<std::string> settings(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> all;
+    const auto teacher = "weights.teacher=\"" + (folder_ / "denoiser/denoiser.safetensors").string() + "\"";
+    for (const std::string setting : {teacher.c_str(), "distillation.fake_updates=1", "distillation.nodes=[2,4]", "schedule.steps=4",
+                                      "losses.gan=0", "training.batch_size=4"}) {
+      all.insert(all.end(), {"--set", setting});
+    }
+    if (std::string(GetParam()) == "rsd") all.insert(all.end(), {"--set", "denoiser.noise_channels=1"});
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  void prepare() {
+    train("autoencoder", "autoencoder");
+    train("denoiser", "denoiser");
+  }
+};
+
+TEST_P(StudentTraining, ResumesSharesTheBatchAndStopsOnNaN) {
+  prepare();
+  const std::string trainer = GetParam();
+  train(trainer, "whole", settings());
+  interrupt(trainer, "killed", "00000004", SIGKILL, settings());
+  train(trainer, "killed", settings({"--resume", "auto"}));
+  EXPECT_TRUE(product("whole", "student") == product("killed", "student"));
+  EXPECT_TRUE(same_bytes(folder_ / "killed/metrics.jsonl", folder_ / "whole/metrics.jsonl"));
+
+  train(trainer, "two", settings({"--processes", "2"}));
+  const auto one = read_safetensors(folder_ / "whole/student.safetensors").tensors;
+  for (const auto& [key, tensor] : read_safetensors(folder_ / "two/student.safetensors").tensors) {
+    EXPECT_TRUE(at::allclose(tensor, one.at(key), 1e-2, 1e-4)) << key;
+  }
+  const auto wild = run_program(arguments(
+      trainer, "wild", settings({"--set", "optimizer.learning_rate.value=1e30", "--set", "optimizer.learning_rate.minimum=1e30"})));
+  EXPECT_EQ(wild.status, 1);
+  EXPECT_THAT(wild.err, HasSubstr("no weight was changed"));
+
+  // What it made restores a picture.
+  std::vector<std::string> restore = {"restore",
+                                      "-i",
+                                      (folder_ / "photos/picture0.png").string(),
+                                      "-o",
+                                      (folder_ / "out.png").string(),
+                                      "--experiment",
+                                      (folder_ / "tiny.toml").string()};
+  for (const std::string& setting :
+       {std::string("sampling.method=one_step"), std::string("restore.procedure=sinsr"), std::string("restore.pad_multiple=8"),
+        std::string("restore.color_fix=none"), std::string("restore.tile=24"), std::string("restore.tile_stride=16"),
+        "weights.denoiser=\"" + (folder_ / "whole/student.safetensors").string() + "\"",
+        "weights.autoencoder=\"" + (folder_ / "autoencoder/autoencoder.safetensors").string() + "\"",
+        std::string("denoiser.noise_channels=") + (trainer == "rsd" ? "1" : "0")}) {
+    restore.insert(restore.end(), {"--set", setting});
+  }
+  const auto restored = run_program(restore);
+  EXPECT_EQ(restored.status, 0) << restored.err;
+  EXPECT_EQ(read_image(folder_ / "out.png").width(), 4 * 56);
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, StudentTraining, ::testing::Values("sinsr", "rsd"));
+
 TEST_F(Training, NumberOfWorkersChangesNothing) {
   train("autoencoder", "one", {"--set", "data.workers=1"});
   train("autoencoder", "three", {"--set", "data.workers=3"});
