@@ -68,13 +68,13 @@ std::filesystem::path find_weights(const std::string& name, const std::filesyste
                   name, purpose, below.string(), source_of(name)));
 }
 
-void freeze(torch::nn::Module& network, c10::ScalarType precision) {
+void freeze(torch::nn::Module& network, std::optional<c10::ScalarType> precision) {
   network.eval();
   const torch::NoGradGuard no_gradients;
   const auto convert = [precision](const std::string& key, at::Tensor& tensor) {
     tensor.requires_grad_(false);
     if (!tensor.is_floating_point() || key.ends_with("quantize.embedding.weight")) return;
-    const auto converted = tensor.to(precision);
+    const auto converted = tensor.to(precision.value_or(tensor.scalar_type()));
     const bool filters = converted.dim() == 4 && converted.device().is_cpu() && kernels::kernels() != nullptr;
     const auto arranged = filters ? converted.contiguous(at::MemoryFormat::ChannelsLast) : converted;
     const bool fits = arranged.scalar_type() == tensor.scalar_type() && tensor.is_non_overlapping_and_dense();

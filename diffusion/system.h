@@ -1,6 +1,7 @@
 #pragma once
 // What an LPNSR system is made of: schedule, networks and their weights, pre-upsampler, sampler. The experiment files' common part.
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "core/config.h"
@@ -60,9 +61,9 @@ std::vector<NeededWeights> needed_weights(const SystemOptions& options, bool pre
 void load_frozen(torch::nn::Module& module, const std::string& name, const std::filesystem::path& folder, const std::string& purpose,
                  StateDict (*rename)(const StateDict&) = nullptr);
 
-// Makes a network ready to be used as it is: eval mode, no gradients, weights and floating-point buffers in `precision` (but for a
-// quantiser's codes: these are compared, not multiplied) and, on the CPU, in the layout that convolutions read.
-void freeze(torch::nn::Module& network, c10::ScalarType precision = c10::kFloat);
+// Makes a network ready to be used as it is: eval mode, no gradients, weights and floating-point buffers in `precision` where given (but
+// for a quantiser's codes: these are compared, not multiplied) and, on the CPU, in the layout that convolutions read.
+void freeze(torch::nn::Module& network, std::optional<c10::ScalarType> precision = std::nullopt);
 
 // Built, loaded strictly, in eval mode, without gradients.
 SwinUNet load_denoiser(const SystemOptions& options, const std::filesystem::path& folder);

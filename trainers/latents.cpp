@@ -6,10 +6,6 @@
 
 namespace lpnsr {
 
-void freeze(torch::nn::Module& network) {
-  for (auto& parameter : network.parameters()) parameter.requires_grad_(false);
-}
-
 at::Tensor latent_of_truth(Autoencoder& autoencoder, const Batch& batch) {
   const torch::NoGradGuard frozen;
   return autoencoder->encode(batch.hr * 2 - 1);

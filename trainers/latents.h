@@ -6,8 +6,6 @@
 
 namespace lpnsr {
 
-void freeze(torch::nn::Module& network);
-
 // E(HR) and E(bicubic enlargement of LR), [N,C,h,w], not quantised; no gradients.
 at::Tensor latent_of_truth(Autoencoder& autoencoder, const Batch& batch);
 at::Tensor latent_of_bicubic(Autoencoder& autoencoder, const Batch& batch);
