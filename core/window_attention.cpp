@@ -26,7 +26,11 @@ at::Tensor window_attention(const at::Tensor& qkv, const Windows& w, const Windo
   };
   kernels::WindowAttention options{.window = w.window, .shift = w.shift, .heads = w.heads};
   options.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(channels / w.heads)));
-  for (size_t i = 0; i < bias.size(); ++i) options.bias[i] = bias[i].const_data_ptr<float>();
+  WindowBias dense_bias;
+  for (size_t i = 0; i < bias.size(); ++i) {
+    dense_bias[i] = bias[i].contiguous();
+    options.bias[i] = dense_bias[i].const_data_ptr<float>();
+  }
   const auto from = map(dense), to = map(result);
   const int64_t windows = qkv.size(0) * (qkv.size(1) / w.window) * (qkv.size(2) / w.window);
   at::parallel_for(0, windows * w.heads, 1,

@@ -5,7 +5,7 @@ namespace {
 
 WindowBias make_bias(const at::Tensor& table, const at::Tensor& index, const WindowMasks& masks, c10::ScalarType type) {
   const int64_t tokens = index.size(0);
-  const auto plain = table.index_select(0, index.flatten()).t().reshape({table.size(1), tokens, tokens}).to(type);
+  const auto plain = table.index_select(0, index.flatten()).t().reshape({table.size(1), tokens, tokens}).to(type).contiguous();
   WindowBias bias;
   for (size_t i = 0; i < bias.size(); ++i) {
     size_t same = 0;  // kinds with one mask share one bias

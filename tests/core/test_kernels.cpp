@@ -168,7 +168,7 @@ TEST(WindowAttention, EqualsAttentionOnCopiedWindows) {
         }
       }
       want = at::roll(want, {shift, shift}, {1, 2});
-      for (auto& b : bias) b = as_float(b).contiguous();
+      for (auto& b : bias) b = as_float(b).transpose(1, 2).contiguous().transpose(1, 2);  // any layout
       const Windows windows{.window = w, .shift = shift, .heads = heads};
       ASSERT_TRUE(window_attention_fits(as_float(qkv), windows));
       EXPECT_TRUE(close(window_attention(as_float(qkv), windows, bias), want, 2e-6, 1e-5)) << depth << " " << shift;
