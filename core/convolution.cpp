@@ -60,7 +60,9 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Ten
     // A 1x1 convolution is a matrix product of the pixels.
     return at::linear(x.permute({0, 2, 3, 1}), weight.flatten(1), bias).permute({0, 3, 1, 2});
   }
-  return at::conv2d(x, weight, bias, stride, padding);
+  // One layout for all, so that a frozen copy of a network computes the same digits as the network.
+  const bool kernels_layout = kernels::kernels() != nullptr && x.device().is_cpu() && x.dim() == 4 && x.scalar_type() != at::kDouble;
+  return at::conv2d(kernels_layout ? channels_last(x) : x, weight, bias, stride, padding);
 }
 
 at::Tensor Conv2dImpl::forward(const at::Tensor& x) {

@@ -147,12 +147,13 @@ NormalisedSilu group_norm_affine(const at::Tensor& x, const at::Tensor& weight, 
 
 at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const GroupNormOptions& options) {
   if (kernels_fit(x)) return GroupNormFunction::apply(x, weight, bias, options.groups, options.eps, options.silu);
+  const auto input = x.device().is_cpu() ? x.contiguous() : x;  // LibTorch's kernel for the other layout loses digits
   at::Tensor normed;
   if (weight.dim() == 1) {
-    normed = at::group_norm(x, options.groups, weight, bias, options.eps);
+    normed = at::group_norm(input, options.groups, weight, bias, options.eps);
   } else {
     const auto of_pixels = [&x](const at::Tensor& v) { return v.to(x.scalar_type()).unsqueeze(-1).unsqueeze(-1); };
-    normed = at::addcmul(of_pixels(bias), at::group_norm(x, options.groups, {}, {}, options.eps), of_pixels(weight));
+    normed = at::addcmul(of_pixels(bias), at::group_norm(input, options.groups, {}, {}, options.eps), of_pixels(weight));
   }
   if (!options.silu) return normed;
   return torch::GradMode::is_enabled() && normed.requires_grad() ? at::silu(normed) : at::silu_(normed);

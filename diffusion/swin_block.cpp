@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "diffusion/checkpointing.h"
 
 namespace lpnsr {
 
@@ -91,12 +92,22 @@ at::Tensor WindowAttentionImpl::attend(const at::Tensor& qkv, int64_t shift, con
 
 at::Tensor WindowAttentionImpl::forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask) {
   const auto qkv = qkv_(x.permute({0, 2, 3, 1}));
-  const bool gradient = torch::GradMode::is_enabled() && (qkv.requires_grad() || table_.requires_grad());
   const Windows windows{.window = window_, .shift = shift, .heads = heads_};
-  auto result =
-      proj_(!gradient && window_attention_fits(qkv, windows)
-                ? window_attention(qkv, windows, bias_.of(table_, index_, {at::Tensor(), at::Tensor(), mask, mask}, torch::kFloat32))
-                : attend(qkv, shift, mask));
+  at::Tensor mixed;
+  if (window_attention_fits(qkv, windows)) {
+    // The kernel has no backward pass: that runs LibTorch's operators on the same input. So the values are the same with and without
+    // gradients, and nothing but qkv is kept.
+    const auto compute = [this, windows, mask](const std::vector<at::Tensor>& inputs) {
+      if (torch::GradMode::is_enabled() && (inputs[0].requires_grad() || table_.requires_grad())) {
+        return attend(inputs[0], windows.shift, mask);
+      }
+      return window_attention(inputs[0], windows, bias_.of(table_, index_, {at::Tensor(), at::Tensor(), mask, mask}, torch::kFloat32));
+    };
+    mixed = checkpoint(compute, {qkv}, {table_});
+  } else {
+    mixed = attend(qkv, shift, mask);
+  }
+  auto result = proj_(mixed);
   if (dropout_ > 0.0) result = torch::dropout(result, dropout_, is_training());
   return result.permute({0, 3, 1, 2});
 }

@@ -1,4 +1,5 @@
 // Twenty iterations of the published trainer: both updates in turn, the epoch-wise cosine, clipping, the moving average.
+#include "core/kernels/kernels.h"
 #include "tests/support/synthetic.h"
 #include "tests/support/training_reference.h"
 #include "trainers/iteration.h"
@@ -51,6 +52,10 @@ TEST_P(Trajectory, EqualsThePublishedTrainer) {
   const auto parameters = networks.predictor->parameters();
   const auto start = copies(parameters), disc_start = copies(discriminator->parameters());
 
+  // The tolerances are ten times the distance between the published trainer's float32 and float64. Winograd's sums round three times as
+  // coarsely as direct ones, and Adam makes steps of the learning rate's size out of the smallest gradients: ctest runs this file once more
+  // with LPNSR_KERNELS=off, to the published tolerances.
+  const double slack = type == torch::kFloat32 && kernels::kernels() != nullptr ? 10.0 : 1.0;
   const auto& rtol = reference.description.at("recommended_rtol");
   const std::map<std::string, std::string> names = {{"clip_norm", "grad_norm"}};
   for (int64_t k = 0; k < iterations; ++k) {
@@ -66,14 +71,14 @@ TEST_P(Trajectory, EqualsThePublishedTrainer) {
       const auto metric = metrics.find(names.count(key) ? names.at(key) : key);
       if (metric == metrics.end() || want.is_null()) continue;
       const double value = want;
-      EXPECT_NEAR(metric->second, value, 1e-6 + rtol.at(key).get<double>() * std::abs(value)) << "step " << k << " " << key;
+      EXPECT_NEAR(metric->second, value, slack * (1e-6 + rtol.at(key).get<double>() * std::abs(value))) << "step " << k << " " << key;
     }
     EXPECT_EQ(metrics.count("d_loss"), k % 2 == 0 && k >= epoch_length ? 1u : 0u) << k;
     EXPECT_EQ(metrics.count("grad_norm"), k % 2 == 1 ? 1u : 0u) << k;
   }
 
   const auto expect_tensor = [&](const std::string& key, const at::Tensor& got) {
-    EXPECT_TRUE(close(got, reference.at(key), reference.description.at("atol").at(key).get<double>(), 1e-5)) << key;
+    EXPECT_TRUE(close(got, reference.at(key), slack * reference.description.at("atol").at(key).get<double>(), slack * 1e-5)) << key;
   };
   std::vector<std::string> keys;
   for (const auto& parameter : networks.predictor->named_parameters()) keys.push_back(parameter.key());
