@@ -151,7 +151,7 @@ LoraConvolution::LoraConvolution(int64_t in_channels, int64_t out_channels, int6
 }
 
 at::Tensor LoraConvolution::forward(const at::Tensor& x) {
-  return at::conv2d(x, conv_->weight + (b_.matmul(a_) * scale_).reshape(conv_->weight.sizes()), conv_->bias);
+  return convolve(x, conv_->weight + (b_.matmul(a_) * scale_).reshape(conv_->weight.sizes()), conv_->bias, 1, 0);
 }
 
 }  // namespace lpnsr
