@@ -37,9 +37,9 @@ at::Tensor summed(const kernels::Map& map, const Fn& sums) {
   return parts.sum(2);
 }
 
-// Mean and 1 / standard deviation of each group, [N,G] float64 each, and the pivot [C] that the moments were taken around.
+// Mean and 1 / standard deviation of each group, [N,G] float64 each.
 struct Statistics {
-  at::Tensor mean, rstd, pivot;
+  at::Tensor mean, rstd;
 };
 
 Statistics statistics(const at::Tensor& x, int64_t groups, double eps) {
@@ -55,7 +55,7 @@ Statistics statistics(const at::Tensor& x, int64_t groups, double eps) {
   const auto of_groups = sums.view({2, batch, groups, -1}).sum(3) / count;
   const auto offset = of_groups[0];
   const auto variance = (of_groups[1] - offset * offset).clamp_min(0.0);
-  return {offset + pivot.view({groups, -1}).select(1, 0).to(at::kDouble), (variance + eps).rsqrt(), pivot};
+  return {offset + pivot.view({groups, -1}).select(1, 0).to(at::kDouble), (variance + eps).rsqrt()};
 }
 
 // [N,G] to [N,C].
@@ -102,7 +102,7 @@ class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
     const int64_t groups = ctx->saved_data["groups"].toInt(), batch = x.size(0), channels = x.size(1);
     const bool silu = ctx->saved_data["silu"].toBool();
     const auto gradient = channels_last(gradients[0].to(x.scalar_type()));
-    const auto n = affine({mean, rstd, {}}, weight, bias, channels);
+    const auto n = affine({mean, rstd}, weight, bias, channels);
     const auto map = map_of(x), dy = map_of(gradient);
     const auto means = of_channels(mean, channels), inverse = of_channels(rstd, channels);
     const auto pivot = means.select(0, 0).to(at::kFloat).contiguous();

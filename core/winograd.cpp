@@ -14,11 +14,9 @@ using kernels::kWinogradTile;
 constexpr int64_t kLeastTiles = 16;              // below, the filters' transformation costs more than is won
 constexpr int64_t kTransformedValues = 1 << 20;  // of the input at a time and thread: 4 MiB, which the caches hold
 
-int64_t tiles_of(int64_t height, int64_t width) {
-  return ((height + kWinogradTile - 1) / kWinogradTile) * ((width + kWinogradTile - 1) / kWinogradTile);
-}
-
 int64_t divided_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+int64_t tiles_of(int64_t height, int64_t width) { return divided_up(height, kWinogradTile) * divided_up(width, kWinogradTile); }
 
 // One convolution: what it reads and writes.
 struct Job {

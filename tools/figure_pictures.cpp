@@ -95,6 +95,23 @@ Chain walk(const Restorer& restorer, const TestPicture& picture) {
   return chain;
 }
 
+// A row for each method and picture: the LR picture, then what `rest` adds of the chain.
+template <class Rest>
+FigureSheet draw_chains(const FigureFile& figure, const CacheOptions& options, const Rest& rest) {
+  const auto set = chosen_set(figure, options);
+  const auto methods = load_methods(figure, options);
+  FigureSheet sheet(figure.title);
+  for (const auto& method : methods) {
+    for (const auto& picture : set->pictures) {
+      const Chain chain = walk(method.restorer, picture);
+      sheet.row(methods.size() > 1 ? method.name : "");
+      sheet.picture("LR", read_image(picture.low).rgb);
+      rest(sheet, chain);
+    }
+  }
+  return sheet;
+}
+
 }  // namespace
 
 FigureSheet draw_crops(const FigureFile& figure, const CacheOptions& options) {
@@ -129,46 +146,28 @@ FigureSheet draw_crops(const FigureFile& figure, const CacheOptions& options) {
 }
 
 FigureSheet draw_noise(const FigureFile& figure, const CacheOptions& options) {
-  const auto set = chosen_set(figure, options);
-  const auto methods = load_methods(figure, options);
-  FigureSheet sheet(figure.title);
-  for (const auto& method : methods) {
-    for (const auto& picture : set->pictures) {
-      const Chain chain = walk(method.restorer, picture);
-      sheet.row(methods.size() > 1 ? method.name : "");
-      sheet.picture("LR", read_image(picture.low).rgb);
-      for (auto step = chain.noise.rbegin(); step != chain.noise.rend(); ++step)
-        sheet.picture(fmt::format("noise at t = {}", step->first), noise_picture(step->second));
-    }
-  }
-  return sheet;
+  return draw_chains(figure, options, [](FigureSheet& sheet, const Chain& chain) {
+    for (auto step = chain.noise.rbegin(); step != chain.noise.rend(); ++step)
+      sheet.picture(fmt::format("noise at t = {}", step->first), noise_picture(step->second));
+  });
 }
 
 FigureSheet draw_distribution(const FigureFile& figure, const CacheOptions& options) {
   constexpr double kRange = 4.0;
-  const auto set = chosen_set(figure, options);
-  const auto methods = load_methods(figure, options);
-  FigureSheet sheet(figure.title);
-  for (const auto& method : methods) {
-    for (const auto& picture : set->pictures) {
-      const Chain chain = walk(method.restorer, picture);
-      sheet.row(methods.size() > 1 ? method.name : "");
-      sheet.picture("LR", read_image(picture.low).rgb);
-      sheet.picture("restored", chain.restored.cpu().clamp(0, 1));
-      const auto chart = [&sheet](const std::string& what, const at::Tensor& values, bool of_noise) {
-        const double mean = values.mean().item<double>(), deviation = values.std().item<double>();
-        const double range = of_noise ? kRange : std::max(1.0, std::ceil(values.abs().max().item<double>()));
-        std::vector<Series> series{density(what, values, -range, range)};
-        if (of_noise) series.push_back(normal_density("N(0, 1)", 0, 1, -range, range));
-        sheet.chart(fmt::format("{}: μ = {:.3f}, σ = {:.3f}", what, mean, deviation), series,
-                    {.x_label = of_noise ? "noise" : "latent value", .y_label = "density", .width = 330, .height = 190});
-      };
-      for (auto step = chain.noise.rbegin(); step != chain.noise.rend(); ++step)
-        chart(fmt::format("t = {}", step->first), step->second, true);
-      chart("x'0", chain.latent, false);
-    }
-  }
-  return sheet;
+  return draw_chains(figure, options, [](FigureSheet& sheet, const Chain& chain) {
+    sheet.picture("restored", chain.restored.cpu().clamp(0, 1));
+    const auto chart = [&sheet](const std::string& what, const at::Tensor& values, bool of_noise) {
+      const double mean = values.mean().item<double>(), deviation = values.std().item<double>();
+      const double range = of_noise ? kRange : std::max(1.0, std::ceil(values.abs().max().item<double>()));
+      std::vector<Series> series{density(what, values, -range, range)};
+      if (of_noise) series.push_back(normal_density("N(0, 1)", 0, 1, -range, range));
+      sheet.chart(fmt::format("{}: μ = {:.3f}, σ = {:.3f}", what, mean, deviation), series,
+                  {.x_label = of_noise ? "noise" : "latent value", .y_label = "density", .width = 330, .height = 190});
+    };
+    for (auto step = chain.noise.rbegin(); step != chain.noise.rend(); ++step)
+      chart(fmt::format("t = {}", step->first), step->second, true);
+    chart("x'0", chain.latent, false);
+  });
 }
 
 FigureSheet draw_spread(const FigureFile& figure, const CacheOptions& options) {

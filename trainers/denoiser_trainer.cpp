@@ -61,15 +61,9 @@ void DenoiserTrainer::accumulate(const Part& part, const StepPosition& position,
 }
 
 at::Tensor DenoiserTrainer::restored(const Batch& batch) {
-  const torch::NoGradGuard no_grad;
-  const Part whole{batch, 0, batch.hr.size(0)};
-  const auto seed = stream_seed(static_cast<uint64_t>(experiment_.seed), "sample noise");
   SamplerOptions options;
   options.noise = "random";
-  const Sampler sampler(process_, denoiser_, NoisePredictor(nullptr), options);
-  const at::Tensor x0 =
-      sampler.sample({batch.lr * 2 - 1, latent_of_bicubic(autoencoder_, batch), {}}, normals_for(whole, make_generator(seed)));
-  return (autoencoder_->decode(x0).to(torch::kFloat) / 2 + 0.5).clamp(0, 1);
+  return restored_by(batch, process_, denoiser_, options, autoencoder_, experiment_);
 }
 
 }  // namespace lpnsr

@@ -29,16 +29,17 @@ DrawNormal normals_of_iteration(const Part& part, const Experiment& experiment, 
   return normals_for(part, generator_of_iteration(experiment, position));
 }
 
-at::Tensor restored_by_one_step(const Batch& batch, const ResidualShift& process, const SwinUNet& student, Autoencoder& autoencoder,
-                                const Experiment& experiment) {
-  const torch::NoGradGuard no_grad;
-  const Part whole{batch, 0, batch.hr.size(0)};
+DrawNormal normals_of_samples(const Batch& batch, const Experiment& experiment) {
   const auto seed = stream_seed(static_cast<uint64_t>(experiment.seed), "sample noise");
-  SamplerOptions options;
-  options.method = "one_step";
-  const Sampler sampler(process, student, NoisePredictor(nullptr), options);
+  return normals_for({batch, 0, batch.hr.size(0)}, make_generator(seed));
+}
+
+at::Tensor restored_by(const Batch& batch, const ResidualShift& process, const SwinUNet& denoiser, const SamplerOptions& options,
+                       Autoencoder& autoencoder, const Experiment& experiment) {
+  const torch::NoGradGuard no_grad;
+  const Sampler sampler(process, denoiser, NoisePredictor(nullptr), options);
   const at::Tensor x0 =
-      sampler.sample({batch.lr * 2 - 1, latent_of_bicubic(autoencoder, batch), {}}, normals_for(whole, make_generator(seed)));
+      sampler.sample({batch.lr * 2 - 1, latent_of_bicubic(autoencoder, batch), {}}, normals_of_samples(batch, experiment));
   return (autoencoder->decode(x0).to(torch::kFloat) / 2 + 0.5).clamp(0, 1);
 }
 

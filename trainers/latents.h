@@ -15,8 +15,10 @@ std::vector<int64_t> latent_shape(const Batch& batch, const SystemOptions& syste
 at::Generator generator_of_iteration(const Experiment& experiment, const StepPosition& position);
 DrawNormal normals_of_iteration(const Part& part, const Experiment& experiment, const StepPosition& position);
 
-// A one-step student's pictures of a batch [N,3,H,W] in [0,1], always with the same noise.
-at::Tensor restored_by_one_step(const Batch& batch, const ResidualShift& process, const SwinUNet& student, Autoencoder& autoencoder,
-                                const Experiment& experiment);
+// The noise of sample pictures: always the same.
+DrawNormal normals_of_samples(const Batch& batch, const Experiment& experiment);
+// What a denoiser makes of a batch from its bicubic start without a noise predictor, [N,3,H,W] in [0,1].
+at::Tensor restored_by(const Batch& batch, const ResidualShift& process, const SwinUNet& denoiser, const SamplerOptions& options,
+                       Autoencoder& autoencoder, const Experiment& experiment);
 
 }  // namespace lpnsr

@@ -114,9 +114,7 @@ std::vector<TrainingMethod::Member> NoisePredictorTrainer::trained() const {
 
 at::Tensor NoisePredictorTrainer::restored(const Batch& batch) {
   const torch::NoGradGuard no_grad;
-  const Part whole{batch, 0, batch.hr.size(0)};
-  const auto seed = stream_seed(static_cast<uint64_t>(experiment_.seed), "sample noise");
-  return (forward(batch, false, normals_for(whole, make_generator(seed))).image.to(torch::kFloat) / 2 + 0.5).clamp(0, 1);
+  return (forward(batch, false, normals_of_samples(batch, experiment_)).image.to(torch::kFloat) / 2 + 0.5).clamp(0, 1);
 }
 
 }  // namespace lpnsr

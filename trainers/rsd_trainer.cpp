@@ -174,7 +174,9 @@ void RsdTrainer::accumulate(const Part& part, const StepPosition& position, Scal
 }
 
 at::Tensor RsdTrainer::restored(const Batch& batch) {
-  return restored_by_one_step(batch, process_, networks_.student, networks_.autoencoder, experiment_);
+  SamplerOptions options;
+  options.method = "one_step";
+  return restored_by(batch, process_, networks_.student, options, networks_.autoencoder, experiment_);
 }
 
 }  // namespace lpnsr
