@@ -34,7 +34,9 @@ at::Tensor SpectralConvImpl::sigma() const {
 
 at::Tensor SpectralConvImpl::forward(const at::Tensor& input) {
   if (is_training()) power_iteration();
-  return torch::conv2d(input, weight_ / sigma(), bias_, stride_, padding_);
+  // In the published trainer's layout: the weights' gradients of the channels-last kernels differ in more digits, and Adam's first steps,
+  // the learning rate times a sign, turn them into another discriminator.
+  return torch::conv2d(input.contiguous(), weight_ / sigma(), bias_, stride_, padding_);
 }
 
 }  // namespace lpnsr
