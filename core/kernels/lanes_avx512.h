@@ -60,6 +60,29 @@ struct Lanes {
   static V max(V a, V b) { return _mm512_max_ps(a, b); }
   static V nearest(V a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   static V power_of_two(V integral) { return _mm512_scalef_ps(_mm512_set1_ps(1.0F), integral); }
+  static void transpose(V* rows) {
+    V pairs[count], fours[count];
+    for (int i = 0; i < count; i += 2) {
+      pairs[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
+      pairs[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
+    }
+    const auto low = [](V a, V b) { return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b))); };
+    const auto high = [](V a, V b) { return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b))); };
+    for (int i = 0; i < count; i += 4) {  // quarter q of fours[i + j]: column 4 q + j of rows i..i+3
+      fours[i] = low(pairs[i], pairs[i + 2]);
+      fours[i + 1] = high(pairs[i], pairs[i + 2]);
+      fours[i + 2] = low(pairs[i + 1], pairs[i + 3]);
+      fours[i + 3] = high(pairs[i + 1], pairs[i + 3]);
+    }
+    for (int j = 0; j < 4; ++j) {
+      const V even_a = _mm512_shuffle_f32x4(fours[j], fours[4 + j], 0x88), even_b = _mm512_shuffle_f32x4(fours[8 + j], fours[12 + j], 0x88);
+      const V odd_a = _mm512_shuffle_f32x4(fours[j], fours[4 + j], 0xdd), odd_b = _mm512_shuffle_f32x4(fours[8 + j], fours[12 + j], 0xdd);
+      rows[j] = _mm512_shuffle_f32x4(even_a, even_b, 0x88);
+      rows[4 + j] = _mm512_shuffle_f32x4(odd_a, odd_b, 0x88);
+      rows[8 + j] = _mm512_shuffle_f32x4(even_a, even_b, 0xdd);
+      rows[12 + j] = _mm512_shuffle_f32x4(odd_a, odd_b, 0xdd);
+    }
+  }
   static float largest(V a) { return _mm512_reduce_max_ps(a); }
   static float total(V a) { return _mm512_reduce_add_ps(a); }
   static void add_to(double* p, V v) {

@@ -93,34 +93,47 @@ void product(const uint16_t* a, const uint16_t* b, int64_t depth, float* c) {
 }
 #endif
 
+// Tap k of the filters of Lanes::count inputs and as many results (zero beyond `lanes`): one vector an input.
+template <class T>
+void load_taps(const Filters& f, int64_t out, int64_t lanes, int64_t in, int64_t k, V* inputs) {
+  const T* from = static_cast<const T*>(f.taps) + f.first + out * f.out_stride + in * f.in_stride + k * f.tap_stride;
+  if (f.in_stride == 1) {
+    for (int64_t lane = 0; lane < Lanes::count; ++lane)
+      inputs[lane] = lane < lanes ? Lanes::load(from + lane * f.out_stride) : Lanes::zero();
+    return Lanes::transpose(inputs);
+  }
+  if (f.out_stride == 1 && lanes == Lanes::count) {
+    for (int64_t i = 0; i < Lanes::count; ++i) inputs[i] = Lanes::load(from + i * f.in_stride);
+    return;
+  }
+  for (int64_t i = 0; i < Lanes::count; ++i) {
+    float values[Lanes::count] = {};
+    for (int64_t lane = 0; lane < lanes; ++lane) values[lane] = as_float(from[lane * f.out_stride + i * f.in_stride]);
+    inputs[i] = Lanes::load(values);
+  }
+}
+
 template <class T, class Form>
 void transform_filters_of(const Filters& f, int64_t first, int64_t last, typename Form::Factor* u) {
   constexpr int side = Form::side, products = side * side;
-  constexpr int64_t kInputs = 16;  // whose taps are copied at a time: a line of the cache is then read once in any layout
   const int64_t plane = f.in * kFilters + plane_padding(sizeof *u);
   for (int64_t block = first; block < last; ++block) {
     for (int half = 0; half < 2; ++half) {
       const int64_t out = block * kFilters + half * Lanes::count;
       const int64_t lanes = f.out - out < Lanes::count ? f.out - out : Lanes::count;
-      float taps[kInputs][9][Lanes::count] = {};
-      for (int64_t start = 0; start < f.in; start += kInputs) {
-        const int64_t inputs = f.in - start < kInputs ? f.in - start : kInputs;
-        for (int64_t lane = 0; lane < lanes; ++lane) {
-          for (int64_t k = 0; k < 9; ++k) {
-            const T* from = static_cast<const T*>(f.taps) + f.first + (out + lane) * f.out_stride + start * f.in_stride + k * f.tap_stride;
-            for (int64_t i = 0; i < inputs; ++i) taps[i][k][lane] = as_float(from[i * f.in_stride]);
-          }
-        }
-        for (int64_t i = 0; i < inputs; i += 2) {
+      for (int64_t in = 0; in < f.in; in += Lanes::count) {
+        V taps[9][Lanes::count];
+        for (int k = 0; k < 9; ++k) load_taps<T>(f, out, lanes, in, k, taps[k]);
+        for (int64_t i = 0; i < Lanes::count; i += 2) {
           V all[2][products];
           for (int one = 0; one < 2; ++one) {
             V g[9], columns[3 * side];
-            for (int k = 0; k < 9; ++k) g[k] = Lanes::load(taps[i + one][k]);
+            for (int k = 0; k < 9; ++k) g[k] = taps[k][i + one];
             for (int k = 0; k < 3; ++k) Form::filter(g + k, 3, columns + k, 3);
             for (int k = 0; k < side; ++k) Form::filter(columns + 3 * k, 1, all[one] + side * k, 1);
           }
           auto* to = u + (block - first) * products * plane;
-          for (int k = 0; k < products; ++k) store_filters(to + k * plane, start + i, half, all[0][k], all[1][k]);
+          for (int k = 0; k < products; ++k) store_filters(to + k * plane, in + i, half, all[0][k], all[1][k]);
         }
       }
     }
