@@ -114,6 +114,27 @@ void expect_picture(const ReferenceCase& golden, const Quantised& quantised, con
   expect_tensor(golden, "sr", image.slice(2, 0, {}, stride).slice(3, 0, {}, stride));
 }
 
+TEST(SinSRReference, LrOfAnotherSizeThanTheLatent) {
+  LPNSR_REQUIRE_GOLDENS();
+  const torch::NoGradGuard no_grad;
+  const auto golden = load_case("distillation/sinsr_lq_sizes");
+  const at::Tensor x = golden.input("x");
+  for (const std::string name : {"same", "smaller", "larger"}) {
+    const auto condition = condition_of_size(golden.input(name + "/lq"), x.size(2), x.size(3));
+    SwinUNetOptions options = one_step_unet(golden);
+    options.cond_lq = false;
+    options.in_channels = 3 + condition.size(1);
+    const auto network = filled(SwinUNet(options), golden, "unet_" + name);
+    for (int t = 0; t < 20; ++t)
+      std::cerr << name << " " << t << " "
+                << (network.ptr()->forward(torch::cat({x, condition}, 1), torch::tensor({t}, torch::kInt64), {}) - golden.at(name + "/out"))
+                       .abs()
+                       .max()
+                       .item<double>()
+                << "\n";
+  }
+}
+
 void expect_equal(const at::Tensor& got, const at::Tensor& want) { EXPECT_TRUE(close(got, want, 1e-6, 1e-6)); }
 
 void check_one_step(const std::string& name, int64_t noise_channels) {
