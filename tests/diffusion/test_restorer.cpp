@@ -184,16 +184,16 @@ TEST_F(RestorerTest, BoundedMemoryPadsAsTheProcedureDoes) {
   options.tile = options.tile_stride = 16;
   options.memory = 64;
   options.color_fix = "none";
-  const auto lr = picture(41, 50);
+  const auto lr = picture(21, 26);
   for (const std::string procedure : {"lpnsr", "sinsr"}) {
     options.procedure = procedure;
     const auto mirror = procedure == "sinsr" ? Mirror::skip_edge : Mirror::repeat_edge;
-    const auto padded = pad_mirrored(lr.unsqueeze(0), 48, 56, mirror)[0];
+    const auto padded = pad_mirrored(lr.unsqueeze(0), 24, 32, mirror)[0];
     int64_t passes = 0;
     const auto restored = restorer(options, system).restore(lr, std::nullopt, [&passes](const ChainState& /*state*/) { ++passes; });
     EXPECT_EQ(passes, 1) << "one step for the picture as a whole";
-    EXPECT_EQ(restored.sizes(), (std::vector<int64_t>{3, 164, 200}));
-    EXPECT_TRUE(torch::equal(restored, restorer(options, system).restore(padded).slice(1, 0, 164).slice(2, 0, 200))) << procedure;
+    EXPECT_EQ(restored.sizes(), (std::vector<int64_t>{3, 84, 104}));
+    EXPECT_TRUE(torch::equal(restored, restorer(options, system).restore(padded).slice(1, 0, 84).slice(2, 0, 104))) << procedure;
   }
 }
 

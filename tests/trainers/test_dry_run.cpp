@@ -77,6 +77,7 @@ TEST(DryRun, AStudentBeginsAsItsTeacher) {
   experiment.losses.lpips = 0.0;
   experiment.distillation.nodes = {4};
   experiment.distillation.fake_updates = 2;
+  experiment.training.iterations = 99;  // the last one is the student's
   const auto plan = plan_training(experiment, "/nowhere", c10::kCPU, 1);
   ASSERT_EQ(plan.iterations.size(), 2U);
   EXPECT_THAT(plan.iterations[0].updates, ElementsAre("fake"));
