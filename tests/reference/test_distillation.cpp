@@ -101,8 +101,14 @@ TEST(SinSRReference, DeterministicStep) {
     EXPECT_EQ(j[0], 0.0);
     expect_tensor(golden, name + "/step", torch::stack(steps));
     for (const auto& [key, values] : {std::pair{"/k", k}, std::pair{"/m", m}, std::pair{"/j", j}}) {
-      EXPECT_TRUE(close(torch::tensor(values, torch::kFloat64), golden.at(name + key), 1e-12, 1e-12)) << name << key;
+      const at::Tensor ours = torch::tensor(values, torch::kFloat64);
+      EXPECT_TRUE(close(ours, golden.at(name + key), 1e-12, 1e-12)) << name << key;
+      EXPECT_TRUE(close(ours, golden.at(name + "/used_float32" + key).to(torch::kFloat64), 2e-7, 1e-6)) << name << key;
     }
+    EXPECT_TRUE(close(torch::tensor(process.schedule().eta, torch::kFloat64), golden.at(name + "/etas"), 1e-12, 1e-12)) << name;
+    // The step at T solved for x_T: what SinSR calls the inverse.
+    const at::Tensor inverse = (x_t - k.back() * x0 - j.back() * y) / m.back();
+    expect_tensor(golden, name + "/inverse_step_last", inverse);
   }
 }
 
