@@ -154,7 +154,7 @@ class Worker {
   std::string answer_;
 };
 
-// What a restoration is made of: parts by name, how often each, and its place among the contest's timings.
+// What a restoration is made of: a part by its name, and how often.
 struct Piece {
   std::string part;
   int64_t times;
