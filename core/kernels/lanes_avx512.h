@@ -16,6 +16,31 @@ struct Lanes {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16));
   }
   static void store(float* p, V v) { _mm512_storeu_ps(p, v); }
+#ifdef __AVX512BF16__
+  static __m256i narrow(V v) {
+    const __m256bh half = _mm512_cvtneps_pbh(v);
+    __m256i bits;
+    __builtin_memcpy(&bits, &half, sizeof bits);
+    return bits;
+  }
+  static void store(uint16_t* p, V v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow(v)); }
+  // Two bfloat16 to each lane: of even and of odd.
+  static void store_pairs(uint16_t* p, V even, V odd) {
+    _mm512_storeu_si512(p, _mm512_or_si512(_mm512_cvtepu16_epi32(narrow(even)), _mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow(odd)), 16)));
+  }
+  static __m512bh pairs(__m512i bits) {
+    __m512bh result;
+    __builtin_memcpy(&result, &bits, sizeof result);
+    return result;
+  }
+  static __m512bh load_pairs(const uint16_t* p) { return pairs(_mm512_loadu_si512(p)); }
+  static __m512bh all_pairs(const uint16_t* p) {  // the two at p
+    int two;
+    __builtin_memcpy(&two, p, sizeof two);
+    return pairs(_mm512_set1_epi32(two));
+  }
+  static V dot(__m512bh a, __m512bh b, V c) { return _mm512_dpbf16_ps(c, a, b); }  // c + a_even b_even + a_odd b_odd
+#else
   // Rounded to nearest, ties to even; a NaN stays one.
   static void store(uint16_t* p, V v) {
     const __m512i bits = _mm512_castps_si512(v);
@@ -24,10 +49,12 @@ struct Lanes {
     rounded = _mm512_mask_mov_epi32(rounded, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), _mm512_set1_epi32(0x7fc0));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(rounded));
   }
+#endif
   static V add(V a, V b) { return _mm512_add_ps(a, b); }
   static V sub(V a, V b) { return _mm512_sub_ps(a, b); }
   static V mul(V a, V b) { return _mm512_mul_ps(a, b); }
   static V div(V a, V b) { return _mm512_div_ps(a, b); }
+  static V reciprocal(V a) { return _mm512_rcp14_ps(a); }  // 14 bits
   static V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
   static V min(V a, V b) { return _mm512_min_ps(a, b); }
   static V max(V a, V b) { return _mm512_max_ps(a, b); }
