@@ -38,6 +38,11 @@ at::Tensor fix_colors(const std::string& how, const at::Tensor& restored, const 
 
 constexpr double kGibibyte = 1 << 30;
 
+// SinSR's padding, at the bottom and right.
+at::Tensor pad_without_edge(const at::Tensor& image, int64_t multiple) {
+  return pad_mirrored(image, round_up(image.size(-2), multiple), round_up(image.size(-1), multiple), Mirror::skip_edge);
+}
+
 DrawNormal draws_of(at::Generator& generator) {
   return [&generator](at::IntArrayRef shape) { return torch::randn(shape, generator, at::TensorOptions(torch::kFloat32)); };
 }
@@ -134,7 +139,7 @@ double Restorer::held() const {
 
 int64_t Restorer::published_side(int64_t length) const {
   const int64_t multiple = round_up(length, options_.pad_multiple);
-  return options_.pad_power_of_two ? next_power_of_two(multiple) : multiple;
+  return options_.pad_power_of_two && options_.procedure == "lpnsr" ? next_power_of_two(multiple) : multiple;
 }
 
 double Restorer::published_memory(int64_t height, int64_t width) const {
@@ -172,7 +177,8 @@ int64_t Restorer::patch_side(int64_t height, int64_t width) const {
 }
 
 at::Tensor Restorer::prepared(const at::Tensor& picture, int64_t multiple, bool power_of_two) const {
-  return pad_for_restoring(picture.to(device_, torch::kFloat32).unsqueeze(0), multiple, power_of_two);
+  const auto image = picture.to(device_, torch::kFloat32).unsqueeze(0);
+  return options_.procedure == "sinsr" ? pad_without_edge(image, multiple) : pad_for_restoring(image, multiple, power_of_two);
 }
 
 void Restorer::check_reference(const at::Tensor& lr, const at::Tensor& reference) const {
@@ -217,10 +223,7 @@ at::Tensor Restorer::restore_sinsr(const at::Tensor& lr, const std::optional<at:
   const at::Tensor truth = reference ? reference->to(device_, torch::kFloat32).unsqueeze(0) : at::Tensor();
   auto generator = make_generator(options_.seed);
   const DrawNormal draw = draws_of(generator);
-  const auto padded = [](const at::Tensor& part, int64_t multiple) {
-    if (!part.defined()) return part;
-    return pad_mirrored(part, round_up(part.size(2), multiple), round_up(part.size(3), multiple), Mirror::skip_edge);
-  };
+  const auto padded = [](const at::Tensor& part, int64_t multiple) { return part.defined() ? pad_without_edge(part, multiple) : part; };
   const auto work = [&](const std::vector<Patch>& patches) {
     const at::Tensor part = gather(whole, patches), true_part = gather(truth, patches, scale_);
     const auto restored = restore_patches(padded(part, options_.pad_multiple), padded(true_part, options_.pad_multiple * scale_),

@@ -68,7 +68,8 @@ class Restorer {
   Rounding rounding() const { return options_.procedure == "sinsr" ? Rounding::nearest : Rounding::truncate; }
 
  private:
-  at::Tensor prepared(const at::Tensor& picture, int64_t multiple, bool power_of_two) const;  // padded, [1,3,H,W] on the device
+  // Padded as the procedure does it, [1,3,H,W] on the device.
+  at::Tensor prepared(const at::Tensor& picture, int64_t multiple, bool power_of_two) const;
   void check_reference(const at::Tensor& lr, const at::Tensor& reference) const;
   at::Tensor encode(const at::Tensor& image) const;  // [N,3,H,W] in [0,1]
   at::Tensor restore_sinsr(const at::Tensor& lr, const std::optional<at::Tensor>& reference, const Observe& observe) const;

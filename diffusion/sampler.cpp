@@ -73,13 +73,12 @@ int64_t first_step(const SamplerOptions& options, int64_t chain_steps) {
   return asked > 0 ? asked : chain_steps;
 }
 
-bool needs_predictor(const SamplerOptions& options, int64_t chain_steps) {
+NetworkPasses network_passes(const SamplerOptions& options, int64_t chain_steps) {
   const int64_t first = first_step(options, chain_steps);
-  if (options.noise != "predictor" || options.method != "chain") return false;
-  for (int64_t step = first; step > 1; --step) {
-    if (!switched_off(options, step)) return true;
-  }
-  return false;
+  NetworkPasses passes{.denoiser = options.method == "one_step" ? 1 : first};
+  if (options.noise != "predictor" || options.method != "chain") return passes;
+  for (int64_t step = first; step > 1; --step) passes.predictor += switched_off(options, step) ? 0 : 1;
+  return passes;
 }
 
 Sampler::Sampler(ResidualShift process, SwinUNet denoiser, NoisePredictor predictor, SamplerOptions options)

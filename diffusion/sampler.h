@@ -49,8 +49,14 @@ struct SamplerInputs {
 
 // Paper's t of the first state (1-based). Throws UsageError where `options` do not fit a chain of `chain_steps`.
 int64_t first_step(const SamplerOptions& options, int64_t chain_steps);
-// Whether any step of the chain takes its noise from the predictor.
-bool needs_predictor(const SamplerOptions& options, int64_t chain_steps);
+// How often a picture goes through each network on its way from T.
+struct NetworkPasses {
+  int64_t denoiser = 0, predictor = 0;
+};
+NetworkPasses network_passes(const SamplerOptions& options, int64_t chain_steps);
+inline bool needs_predictor(const SamplerOptions& options, int64_t chain_steps) {
+  return network_passes(options, chain_steps).predictor > 0;
+}
 
 class Sampler {
  public:

@@ -283,6 +283,16 @@ at::Tensor SwinUNetImpl::features(const at::Tensor& x, const at::Tensor& t, cons
   return after_middle ? run(*middle_, deepest, embedding) : deepest;
 }
 
+at::Tensor condition_of_size(const at::Tensor& lq, int64_t height, int64_t width) {
+  constexpr int64_t folded = 2, enlarged = 4;
+  const int64_t h = lq.size(2), w = lq.size(3);
+  if (h == height && w == width) return lq;
+  if (h == folded * height && w == folded * width) return at::pixel_unshuffle(lq, folded);
+  if (enlarged * h == height && enlarged * w == width) return at::upsample_nearest2d(lq, {height, width});
+  throw UsageError(fmt::format("the LR condition is {}x{}; beside a latent of {}x{} it must be as large, {} times as large or a {}th", h, w,
+                               height, width, folded, enlarged));
+}
+
 int64_t feature_channels(const SwinUNetOptions& options) { return options.channel_mult.back() * options.model_channels; }
 
 int64_t feature_reduction(const SwinUNetOptions& options) { return int64_t{1} << (options.channel_mult.size() - 1); }

@@ -88,6 +88,10 @@ int64_t feature_reduction(const SwinUNetOptions& options);
 // A new network of `options`, which differ in their noise_channels alone, with the weights of `teacher`: the columns of the first layer
 // that are new are zero, so that at first noise changes nothing.
 SwinUNet widened(const SwinUNet& teacher, SwinUNetOptions options);
+// SinSR's ways to condition on a LR picture [N,3,h,w] whose size is not the latent's: twice as large it is folded to 12 channels
+// (pixel_unshuffle), a quarter as large it is enlarged by nearest neighbours; [N,3 or 12,height,width]. A network that is trained so takes
+// the result as channels of x (cond_lq off, in_channels with them). Throws UsageError for other sizes.
+at::Tensor condition_of_size(const at::Tensor& lq, int64_t height, int64_t width);
 // Sides that every level accepts are multiples of this.
 int64_t side_multiple(const SwinUNetOptions& options);
 // Sinusoidal embedding of t [N] -> [N,dim], cosines first.

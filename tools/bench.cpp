@@ -72,32 +72,38 @@ std::vector<Timing> time_in_turn(const std::vector<Contender>& contenders, int64
   return timings;
 }
 
-void print_timings(const std::string& part, const std::string& unit, const std::vector<Timing>& timings, bool json) {
+nlohmann::ordered_json timings_json(const std::string& part, const std::string& unit, const std::vector<Timing>& timings) {
   const Timing& plain = timings.back();
-  if (json) {
-    nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-    for (const auto& t : timings) {
-      rows.push_back({{"name", t.name},
-                      {"wall_s", t.wall},
-                      {"wall_quartiles_s", {t.wall_low, t.wall_high}},
-                      {"cpu_s", t.cpu},
-                      {"times_as_fast", plain.wall / t.wall},
-                      {"times_the_work_a_cpu_second", plain.cpu / t.cpu}});
-      if (t.peak_gib > 0) rows.back()["peak_gib"] = t.peak_gib;
-    }
-    std::cout << nlohmann::ordered_json{{"part", part}, {"unit", unit}, {"timings", rows}}.dump(2) << "\n";
-    return;
-  }
-  std::cout << fmt::format("{:<44} {:>12} {:>19} {:>12} {:>12} {:>8} {:>8}\n", part, "ms/" + unit, "(quartiles)", unit + "/s",
-                           unit + "/cpu s", "speed", "per cpu");
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   for (const auto& t : timings) {
-    std::cout << fmt::format("{:<44} {:>12.3f} {:>19} {:>12.1f} {:>12.1f} {:>7.2f}x {:>7.2f}x\n", t.name, 1e3 * t.wall,
-                             fmt::format("({:.3f}-{:.3f})", 1e3 * t.wall_low, 1e3 * t.wall_high), 1 / t.wall, 1 / t.cpu,
-                             plain.wall / t.wall, plain.cpu / t.cpu);
+    rows.push_back({{"name", t.name},
+                    {"wall_s", t.wall},
+                    {"wall_quartiles_s", {t.wall_low, t.wall_high}},
+                    {"cpu_s", t.cpu},
+                    {"times_as_fast", plain.wall / t.wall},
+                    {"times_the_work_a_cpu_second", plain.cpu / t.cpu}});
+    if (t.peak_gib > 0) rows.back()["peak_gib"] = t.peak_gib;
+  }
+  return {{"part", part}, {"unit", unit}, {"timings", rows}};
+}
+
+std::string timings_text(const std::string& part, const std::string& unit, const std::vector<Timing>& timings) {
+  const Timing& plain = timings.back();
+  std::string text = fmt::format("{:<44} {:>12} {:>19} {:>12} {:>12} {:>8} {:>8}\n", part, "ms/" + unit, "(quartiles)", unit + "/s",
+                                 unit + "/cpu s", "speed", "per cpu");
+  for (const auto& t : timings) {
+    text += fmt::format("{:<44} {:>12.3f} {:>19} {:>12.1f} {:>12.1f} {:>7.2f}x {:>7.2f}x\n", t.name, 1e3 * t.wall,
+                        fmt::format("({:.3f}-{:.3f})", 1e3 * t.wall_low, 1e3 * t.wall_high), 1 / t.wall, 1 / t.cpu, plain.wall / t.wall,
+                        plain.cpu / t.cpu);
   }
   for (const auto& t : timings) {
-    if (t.peak_gib > 0) std::cout << fmt::format("{:<44} {:>12.2f} GiB at most\n", t.name, t.peak_gib);
+    if (t.peak_gib > 0) text += fmt::format("{:<44} {:>12.2f} GiB at most\n", t.name, t.peak_gib);
   }
+  return text;
+}
+
+void print_timings(const std::string& part, const std::string& unit, const std::vector<Timing>& timings, bool json) {
+  std::cout << (json ? timings_json(part, unit, timings).dump(2) + "\n" : timings_text(part, unit, timings));
 }
 
 int run_bench(const Arguments& arguments) {
@@ -108,13 +114,15 @@ int run_bench(const Arguments& arguments) {
   CommandLine line("bench",
                    "Times a part of the program against its plain form, warm, in the same run. Parts: " + list +
                        ", metric:NAME (a metric on one picture; its speed is beside that of --against).",
-                   "lpnsr bench degradation --threads 2");
+                   "lpnsr bench degradation --threads 2\n"
+                   "  lpnsr bench restore --experiment experiments/preset_a.toml experiments/sinsr.toml");
   CommonOptions common;
   BenchOptions options;
   std::string name;
   line.add()("part", po::value(&name)->required()->value_name("PART"), "what to time")(
       "rounds", po::value(&options.rounds)->value_name("N")->default_value(options.rounds), "timed calls of each contender")(
-      "experiment", po::value(&options.experiment)->value_name("FILE"), "of networks, restore and train_step; else as published")(
+      "experiment", po::value(&options.experiments)->multitoken()->value_name("FILE"),
+      "of networks, restore and train_step; else as published. Several: each in turn")(
       "serve", po::value(&options.serve)->value_name("fp32|bf16"), "works once for each line on stdin (what the bench starts itself with)");
   line.add()("side", po::value(&options.side)->value_name("N")->default_value(options.side), "pixels a side of a metric's picture")(
       "against", po::value(&options.against)->value_name("COMMAND"),

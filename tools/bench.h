@@ -29,15 +29,18 @@ struct Timing {
 // One call of each to warm up, then `rounds` times one call of each in turn: a machine that slows down slows them all.
 std::vector<Timing> time_in_turn(const std::vector<Contender>& contenders, int64_t rounds);
 
-// A table on stdout, or JSON; ratios are of the last contender, the plain form, to each.
+// As JSON, and as a table; ratios are of the last contender, the plain form, to each.
+nlohmann::ordered_json timings_json(const std::string& part, const std::string& unit, const std::vector<Timing>& timings);
+std::string timings_text(const std::string& part, const std::string& unit, const std::vector<Timing>& timings);
+// Either of them on stdout.
 void print_timings(const std::string& part, const std::string& unit, const std::vector<Timing>& timings, bool json);
 
 struct BenchOptions {
   int64_t rounds = 7, threads = 0;
   bool json = false;
   // Of networks:
-  std::string experiment;  // file; empty: the published configuration
-  std::string serve;       // not empty: work in this precision once for each line on stdin
+  std::vector<std::string> experiments;  // files; none: the published configuration
+  std::string serve;                     // not empty: work in this precision once for each line on stdin
   // Of metrics:
   std::filesystem::path weights_dir;
   int64_t side = 512;         // of the picture

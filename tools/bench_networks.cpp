@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "core/device.h"
 #include "core/error.h"
@@ -37,8 +38,10 @@ constexpr int64_t kLatent = 64, kImage = 256;
 
 Work denoiser_work(const Experiment& experiment, c10::ScalarType precision) {
   auto network = frozen<SwinUNet>(experiment.system.denoiser, precision);
-  return [network, x = noise({1, 3, kLatent, kLatent}), lq = noise({1, 3, kLatent, kLatent}, 2)] {
-    static_cast<void>(network.ptr()->forward(x, torch::zeros({1}, torch::kInt64), lq));
+  const int64_t maps = experiment.system.denoiser.noise_channels;
+  return [network, x = noise({1, 3, kLatent, kLatent}), lq = noise({1, 3, kLatent, kLatent}, 2),
+          more = maps > 0 ? noise({1, maps, kLatent, kLatent}, 3) : at::Tensor()] {
+    static_cast<void>(network.ptr()->forward(x, torch::zeros({1}, torch::kInt64), lq, more));
   };
 }
 
@@ -52,6 +55,16 @@ Work predictor_work(const Experiment& experiment, c10::ScalarType precision) {
 Work autoencoder_work(const Experiment& experiment, c10::ScalarType precision) {
   auto network = frozen<Autoencoder>(experiment.system.autoencoder, precision);
   return [network, image = noise({1, 3, kImage, kImage})] { static_cast<void>(network.ptr()->decode(network.ptr()->encode(image))); };
+}
+
+Work encoder_work(const Experiment& experiment, c10::ScalarType precision) {
+  auto network = frozen<Autoencoder>(experiment.system.autoencoder, precision);
+  return [network, image = noise({1, 3, kImage, kImage})] { static_cast<void>(network.ptr()->encode(image)); };
+}
+
+Work decoder_work(const Experiment& experiment, c10::ScalarType precision) {
+  auto network = frozen<Autoencoder>(experiment.system.autoencoder, precision);
+  return [network, latent = noise({1, 3, kLatent, kLatent})] { static_cast<void>(network.ptr()->decode(latent)); };
 }
 
 Work swinir_work(const Experiment& experiment, c10::ScalarType precision) {
@@ -100,8 +113,9 @@ struct NetworkPart {
 };
 
 constexpr NetworkPart network_parts[] = {
-    {"denoiser", "pass", denoiser_work}, {"noise_predictor", "pass", predictor_work}, {"autoencoder", "picture", autoencoder_work},
-    {"swinir", "picture", swinir_work},  {"restore", "picture", restore_work},        {"train_step", "step", train_step_work},
+    {"denoiser", "pass", denoiser_work},  {"noise_predictor", "pass", predictor_work}, {"autoencoder", "picture", autoencoder_work},
+    {"encoder", "picture", encoder_work}, {"decoder", "picture", decoder_work},        {"swinir", "picture", swinir_work},
+    {"restore", "picture", restore_work}, {"train_step", "step", train_step_work},
 };
 
 const NetworkPart& part_named(const std::string& name) {
@@ -111,8 +125,9 @@ const NetworkPart& part_named(const std::string& name) {
   throw UsageError("bench: there is no part '" + name + "'");
 }
 
-Experiment experiment_of(const BenchOptions& options) {
-  if (!options.experiment.empty()) return load_experiment(options.experiment);
+// `file`: empty for the published configuration.
+Experiment experiment_of(const std::string& file) {
+  if (!file.empty()) return load_experiment(file);
   Experiment experiment;
   read_config_text(fields_of(experiment), "", "the published configuration", {});
   return experiment;
@@ -121,10 +136,10 @@ Experiment experiment_of(const BenchOptions& options) {
 // A process that works once for each line it is sent.
 class Worker {
  public:
-  Worker(const std::string& part, const BenchOptions& options, const std::string& precision, bool plain)
+  Worker(const std::string& part, const std::string& experiment, int64_t threads, const std::string& precision, bool plain)
       : child_(fmt::format("{}exec {} bench {} --serve {} --threads {}{}", plain ? "LPNSR_KERNELS=off LPNSR_ALLOCATOR=system " : "",
-                           quoted(std::filesystem::read_symlink("/proc/self/exe")), part, precision, options.threads,
-                           options.experiment.empty() ? "" : " --experiment " + quoted(options.experiment))) {}
+                           quoted(std::filesystem::read_symlink("/proc/self/exe")), part, precision, threads,
+                           experiment.empty() ? "" : " --experiment " + quoted(experiment))) {}
   void work() { answer_ = child_.ask(); }
   double cpu_seconds() const { return answer_.empty() ? 0.0 : std::stod(answer_); }
   double peak_gib() const { return answer_.empty() ? 0.0 : std::stod(answer_.substr(answer_.find(' '))); }
@@ -139,6 +154,66 @@ class Worker {
   std::string answer_;
 };
 
+// What a restoration is made of: a part by its name, and how often.
+struct Piece {
+  std::string part;
+  int64_t times;
+};
+
+std::vector<Piece> pieces_of(const std::string& part, const std::string& experiment) {
+  if (part != "restore") return {};
+  const auto& system = experiment_of(experiment).system;
+  const auto passes = network_passes(system.sampling, make_schedule(system.schedule).steps());
+  std::vector<Piece> pieces{{"encoder", 1}, {"denoiser", passes.denoiser}, {"noise_predictor", passes.predictor}, {"decoder", 1}};
+  std::erase_if(pieces, [](const Piece& piece) { return piece.times == 0; });
+  return pieces;
+}
+
+struct Contest {
+  std::string text;
+  nlohmann::ordered_json json;
+};
+
+// Ours in both precisions beside the plain form; a restoration also beside its pieces in float32, each alone.
+Contest run_contest(const std::string& name, const std::string& experiment, const BenchOptions& options) {
+  std::vector<std::unique_ptr<Worker>> workers;
+  std::vector<Contender> contenders;
+  const auto add = [&](const std::string& label, const std::string& part, const std::string& precision, bool plain) {
+    workers.push_back(std::make_unique<Worker>(part, experiment, options.threads, precision, plain));
+    auto* worker = workers.back().get();
+    contenders.push_back({.name = label,
+                          .items = 1,
+                          .call = [worker] { worker->work(); },
+                          .cpu_seconds = [worker] { return worker->cpu_seconds(); },
+                          .peak_gib = [worker] { return worker->peak_gib(); }});
+  };
+  const auto pieces = pieces_of(name, experiment);
+  for (const auto& piece : pieces) add(piece.part, piece.part, "fp32", false);
+  add("lpnsr float32", name, "fp32", false);
+  add("lpnsr bfloat16", name, "bf16", false);
+  add("plain float32", name, "fp32", true);
+  auto timings = time_in_turn(contenders, options.rounds);
+  const std::vector<Timing> alone(timings.begin(), timings.begin() + static_cast<std::ptrdiff_t>(pieces.size()));
+  timings.erase(timings.begin(), timings.begin() + static_cast<std::ptrdiff_t>(pieces.size()));
+
+  const std::string title = experiment.empty() ? name : name + " of " + experiment, unit = part_named(name).unit;
+  Contest contest{timings_text(title, unit, timings), timings_json(title, unit, timings)};
+  if (pieces.empty()) return contest;
+  contest.text += fmt::format("{:<44} {:>12} {:>12} {:>12}\n", "its parts alone, float32", "times", "ms each", "ms");
+  double sum = 0.0;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const auto& [part, times] = pieces[i];
+    const double together = static_cast<double>(times) * alone[i].wall;
+    sum += together;
+    contest.text += fmt::format("  {:<42} {:>12} {:>12.1f} {:>12.1f}\n", part, times, 1e3 * alone[i].wall, 1e3 * together);
+    contest.json["parts"].push_back({{"part", part}, {"times", times}, {"wall_s", alone[i].wall}});
+  }
+  const double share = sum / timings.front().wall;
+  contest.text += fmt::format("  {:<42} {:>12} {:>12} {:>12.1f}: {:.0f} % of the whole\n", "together", "", "", 1e3 * sum, 100 * share);
+  contest.json["parts_of_the_whole"] = share;
+  return contest;
+}
+
 }  // namespace
 
 std::vector<std::string> bench_network_names() {
@@ -150,7 +225,8 @@ std::vector<std::string> bench_network_names() {
 void serve_network(const std::string& name, const BenchOptions& options) {
   const bool training = name == "train_step";
   const torch::AutoGradMode gradients(training);
-  const Work work = part_named(name).work(experiment_of(options), parse_precision(options.serve));
+  const Work work =
+      part_named(name).work(experiment_of(options.experiments.empty() ? "" : options.experiments.front()), parse_precision(options.serve));
   std::cout << "ready" << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
     work();
@@ -163,24 +239,19 @@ void serve_network(const std::string& name, const BenchOptions& options) {
 }
 
 void bench_network(const std::string& name, const BenchOptions& options) {
-  const auto& part = part_named(name);
   log_info("{}: full-size networks with random weights, {} threads; plain: LPNSR_KERNELS=off LPNSR_ALLOCATOR=system in float32", name,
            options.threads);
-  std::vector<std::unique_ptr<Worker>> workers;
-  std::vector<Contender> contenders;
-  const auto add = [&](const std::string& label, const std::string& precision, bool plain) {
-    workers.push_back(std::make_unique<Worker>(name, options, precision, plain));
-    auto* worker = workers.back().get();
-    contenders.push_back({.name = label,
-                          .items = 1,
-                          .call = [worker] { worker->work(); },
-                          .cpu_seconds = [worker] { return worker->cpu_seconds(); },
-                          .peak_gib = [worker] { return worker->peak_gib(); }});
-  };
-  add("lpnsr float32", "fp32", false);
-  add("lpnsr bfloat16", "bf16", false);
-  add("plain float32", "fp32", true);
-  print_timings(name, part.unit, time_in_turn(contenders, options.rounds), options.json);
+  const auto experiments = options.experiments.empty() ? std::vector<std::string>{""} : options.experiments;
+  nlohmann::ordered_json results = nlohmann::ordered_json::array();
+  for (const auto& experiment : experiments) {
+    const Contest contest = run_contest(name, experiment, options);
+    if (options.json) {
+      results.push_back(contest.json);
+    } else {
+      std::cout << contest.text << (experiment == experiments.back() ? "" : "\n") << std::flush;
+    }
+  }
+  if (options.json) std::cout << (results.size() == 1 ? results.front() : results).dump(2) << "\n";
 }
 
 }  // namespace lpnsr

@@ -59,11 +59,6 @@ nlohmann::json read_json(const fs::path& file) {
   return json;
 }
 
-std::string how_to_train(const Experiment& experiment, const std::string& file, const fs::path& experiment_file) {
-  if (trained_file(experiment) != fs::path(file)) return "";
-  return fmt::format("; 'lpnsr train {} --output {}' makes it", experiment_file.string(), fs::path(file).parent_path().string());
-}
-
 }  // namespace
 
 StagedSet stage_set(const TestSet& set, const CacheOptions& options) {
@@ -130,9 +125,9 @@ CachedRun::CachedRun(const MethodEntry& method, const fs::path& experiment_file,
     for (const auto& needed : needed_weights(experiment.system, recipe.restore.pre_upsample_only)) {
       const std::string& name = experiment.system.weights.*needed.file;
       try {
-        recipe.system.weights.*needed.file = file_hash(find_weights(name, options.weights, needed.purpose));
+        recipe.system.weights.*needed.file = file_hash(find_needed(experiment, experiment_file, needed, options.weights));
       } catch (const Error& error) {
-        missing_.push_back({name, error.what() + how_to_train(experiment, name, experiment_file)});
+        missing_.push_back({name, error.what()});
       }
     }
     key_text_ = fmt::format("program {}\ndevice {} {}\nlow {}\n", LPNSR_VERSION, options.device.substr(0, options.device.find(':')),

@@ -72,19 +72,29 @@ StateDict one_result(const std::string& name, at::Tensor tensor) {
 }
 
 // SinSR's and RSD's configurations count the LR channels, and the noise's, among in_channels and know no lq_size.
-SwinUNetOptions with_own_channels(SwinUNetOptions options, const at::Tensor* x) {
-  constexpr int64_t lr_channels = 3;
-  if (x == nullptr || x->dim() != 4 || x->size(1) != options.out_channels || !options.cond_lq) return options;
-  const int64_t noise = options.in_channels - options.out_channels - lr_channels;
-  if (noise < 0) return options;
-  options.in_channels = options.out_channels;
-  options.noise_channels = noise;
-  options.lq_size = options.image_size;
-  return options;
+bool counts_all_channels(const SwinUNetOptions& options, const at::Tensor* x) {
+  return options.cond_lq && options.in_channels >= options.out_channels + 3 && x != nullptr && x->dim() == 4 &&
+         x->size(1) == options.out_channels;
+}
+
+StateDict run_counting_denoiser(SwinUNetOptions options, const ForwardRequest& request, const ForwardInputs& inputs) {
+  const auto x = inputs.images("x", options.out_channels);
+  const auto t = inputs.indices("t", x.size(0));
+  std::vector<at::Tensor> all{x, condition_of_size(inputs.images("lq", 3, x.size(0)), x.size(2), x.size(3))};
+  options.in_channels += std::exchange(options.noise_channels, 0);
+  const int64_t noise = options.in_channels - x.size(1) - all.back().size(1);
+  if (noise < 0) {
+    throw DataError(fmt::format("{}: denoiser: in_channels is {}, but x has {} and tensor 'lq' gives {}", request.inputs_origin,
+                                options.in_channels, x.size(1), all.back().size(1)));
+  }
+  if (noise > 0) all.push_back(inputs.images("noise", noise, x.size(0)));
+  options.cond_lq = false;
+  return one_result("out", prepare(SwinUNet(options), request)->forward(at::cat(all, 1), t, {}));
 }
 
 StateDict run_denoiser(const ForwardRequest& request, const ForwardInputs& inputs) {
-  const auto options = with_own_channels(configure<SwinUNetOptions>(request), request.inputs.find("x"));
+  const auto options = configure<SwinUNetOptions>(request);
+  if (counts_all_channels(options, request.inputs.find("x"))) return run_counting_denoiser(options, request, inputs);
   const auto x = inputs.images("x", options.in_channels);
   const auto t = inputs.indices("t", x.size(0));
   const auto lq = inputs.images("lq", 3, x.size(0));

@@ -18,6 +18,7 @@
 #include "tools/commands.h"
 #include "tools/picture_jobs.h"
 #include "tools/restore_picture.h"
+#include "tools/trained_file.h"
 #include "trainers/experiment.h"
 
 namespace lpnsr {
@@ -187,6 +188,7 @@ int run_restore(const Arguments& arguments) {
   if (experiment.system.sampling.noise == "optimal" && !upsample_only) references = find_references(jobs, reference);
   for (const auto& job : jobs) check_writable(job.output, 1, 1);
   const fs::path weights = weights_folder(common.weights_dir);
+  for (const auto& needed : needed_weights(experiment.system, upsample_only)) find_needed(experiment, experiment_file, needed, weights);
   if (upsample_only) {
     work.upsampler = load_pre_upsampler(experiment.system, weights, precision);
   } else {

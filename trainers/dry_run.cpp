@@ -16,7 +16,7 @@ constexpr int64_t kLongestCycle = 64;
 
 std::vector<std::string> names_of(const std::vector<TrainingMethod::Due>& due, const TrainingMethod& method) {
   std::vector<std::string> names;
-  for (const auto& [name, network] : method.trained()) {
+  for (const auto& [name, network, begins] : method.trained()) {
     const bool moves = std::any_of(due.begin(), due.end(), [&](const TrainingMethod::Due& d) { return d.network == network; });
     if (moves) names.push_back(name);
   }
@@ -106,10 +106,10 @@ TrainingPlan plan_training(const Experiment& experiment, const std::filesystem::
   NetworkSource source(weights_folder, device, /*reads=*/false);
   const auto method = make_training_method(experiment, source, {.device = device, .ranks = {}});
   plan.missing = source.missing();
-  for (const auto& [name, network] : method->trained()) {
+  for (const auto& [name, network, begins] : method->trained()) {
     const bool product = plan.networks.empty();
     const std::string& from = experiment.training.initial_weights;
-    plan.networks.push_back({name, network->parameters(), true, product && !from.empty() ? from : "from the seed"});
+    plan.networks.push_back({name, network->parameters(), true, product && !from.empty() ? from : begins});
     const auto bytes = network->bytes();
     plan.bytes.weights += bytes.weights;
     plan.bytes.gradients += bytes.gradients;

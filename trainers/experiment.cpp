@@ -33,6 +33,8 @@ void GanOptions::fields(FieldVisitor& v) {
 }
 
 void DistillationOptions::fields(FieldVisitor& v) {
+  v.real("inversion", inversion, non_negative, "SinSR: weight of the way back from the teacher's picture to z_T");
+  v.real("truth", truth, non_negative, "SinSR: weight of staying with the true picture");
   v.integer("fake_updates", fake_updates, Range{1, 1000}, "RSD: updates of the fake network for each of the student's (K)");
   v.integers("nodes", nodes, Range{1, 1000}, "RSD: t at which the student is trained, from 1; the last is T");
   v.choice("start", start, {"truth", "prior"}, "RSD: what the student starts from: the true picture's z_t, or z_T of the LR picture alone");

@@ -52,6 +52,8 @@ struct GanOptions {
 
 // A one-step student of a ResShift teacher (SinSR, RSD, ResShift-VSD).
 struct DistillationOptions {
+  double inversion = 1.0;  // weights of SinSR's second and third term; 0 leaves the student's passes for it out
+  double truth = 1.0;
   int64_t fake_updates = 5;                     // K: of the fake network for each of the student's (RSD)
   std::vector<int64_t> nodes = {4, 8, 12, 15};  // t_1 … t_N (paper's t, 1-based) that the student is trained at; the last is T
   std::string start = "truth";                  // truth: z_{t_n} is drawn around the true picture; prior: z_T around the LR one alone
@@ -106,6 +108,8 @@ struct Experiment {
   TrainingOptions training;
   ValidationOptions validation;
   void fields(FieldVisitor& v);
+  // What a run makes: RUN/NAME.safetensors, which restoring then names among its weights.
+  std::string product() const { return trainer == "sinsr" || trainer == "rsd" ? "student" : trainer; }
 };
 
 // Throws UsageError listing every fault (core/config.h).

@@ -64,6 +64,7 @@ class TrainingMethod {
   struct Member {
     std::string name;
     TrainedNetwork* network;
+    std::string begins = "from the seed";  // for people
   };
   virtual std::vector<Member> trained() const = 0;
 

@@ -87,14 +87,14 @@ DrawNormal normals_for(const Part& part, at::Generator generator) {
 
 StateDict TrainingMethod::save() const {
   StateDict saved;
-  for (const auto& [name, network] : trained()) {
+  for (const auto& [name, network, begins] : trained()) {
     for (const auto& [key, tensor] : network->save()) saved.add(name + "/" + key, tensor);
   }
   return saved;
 }
 
 void TrainingMethod::load(const StateDict& saved, const std::string& origin) {
-  for (const auto& [name, network] : trained()) network->load(saved.below(name + "/"), origin);
+  for (const auto& [name, network, begins] : trained()) network->load(saved.below(name + "/"), origin);
 }
 
 std::unique_ptr<TrainingMethod> make_training_method(const Experiment& experiment, NetworkSource& source, const Placement& placement) {

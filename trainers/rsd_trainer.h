@@ -60,7 +60,10 @@ class RsdTrainer : public TrainingMethod {
 
   std::vector<Due> due(const StepPosition& position) override;
   void accumulate(const Part& part, const StepPosition& position, Scalars& scalars) override;
-  std::vector<Member> trained() const override { return {{"student", student_.get()}, {"fake", fake_.get()}}; }
+  std::vector<Member> trained() const override {
+    return {{"student", student_.get(), "as the teacher"},
+            {"fake", fake_.get(), networks_.fake->head.is_empty() ? "as the teacher" : "as the teacher, its head from the seed"}};
+  }
   at::Tensor restored(const Batch& batch) override;
 
  private:

@@ -46,15 +46,22 @@ SinSRTrainer::Losses SinSRTrainer::losses(const Batch& batch, const at::Tensor& 
   }
   result.forward = student(result.z_T, last, lq);
   result.distillation = squared_error(result.forward, result.z0_teacher);
-  result.inverse = student(result.z0_teacher, 0, lq);
-  result.inversion = squared_error(result.inverse, result.z_T);
-  {
-    const torch::NoGradGuard frozen;
-    result.of_truth = student(result.z0, 0, lq);
+  result.total = result.distillation;
+  const DistillationOptions& weights = experiment_.distillation;
+  if (weights.inversion > 0) {
+    result.inverse = student(result.z0_teacher, 0, lq);
+    result.inversion = squared_error(result.inverse, result.z_T);
+    result.total = result.total + weights.inversion * result.inversion;
   }
-  result.again = student(result.of_truth, last, lq);
-  result.truth = squared_error(result.again, result.z0);
-  result.total = result.distillation + result.inversion + result.truth;
+  if (weights.truth > 0) {
+    {
+      const torch::NoGradGuard frozen;
+      result.of_truth = student(result.z0, 0, lq);
+    }
+    result.again = student(result.of_truth, last, lq);
+    result.truth = squared_error(result.again, result.z0);
+    result.total = result.total + weights.truth * result.truth;
+  }
   return result;
 }
 
@@ -64,8 +71,8 @@ void SinSRTrainer::accumulate(const Part& part, const StepPosition& position, Sc
   const at::Tensor total = all.total.mean();
   scalars.add("total", total);
   scalars.add("distillation", all.distillation.mean());
-  scalars.add("inversion", all.inversion.mean());
-  scalars.add("truth", all.truth.mean());
+  if (all.inversion.defined()) scalars.add("inversion", all.inversion.mean());
+  if (all.truth.defined()) scalars.add("truth", all.truth.mean());
   trained_->backward(total, part.of_many, part.last());
 }
 

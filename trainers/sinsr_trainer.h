@@ -18,7 +18,7 @@ class SinSRTrainer : public TrainingMethod {
   };
   SinSRTrainer(const Experiment& experiment, Networks networks, const Placement& placement = {});
 
-  // Terms of each picture [N] for given noise of z_T, in latent space.
+  // Terms of each picture [N] for given noise of z_T, in latent space; undefined where their weight is 0.
   struct Losses {
     at::Tensor z_y, z0, z_T, z0_teacher;           // z0: of the true picture
     at::Tensor forward, inverse, of_truth, again;  // the student's four answers in their order
@@ -28,7 +28,7 @@ class SinSRTrainer : public TrainingMethod {
 
   std::vector<Due> due(const StepPosition& position) override { return {{trained_.get(), position.learning_rate, "grad_norm"}}; }
   void accumulate(const Part& part, const StepPosition& position, Scalars& scalars) override;
-  std::vector<Member> trained() const override { return {{"student", trained_.get()}}; }
+  std::vector<Member> trained() const override { return {{"student", trained_.get(), "as the teacher"}}; }
   at::Tensor restored(const Batch& batch) override;
 
  private:

@@ -1,6 +1,7 @@
 #include "core/checkpoint.h"
 #include "core/error.h"
 #include "core/resize.h"
+#include "diffusion/image_ops.h"
 #include "diffusion/restorer.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/small_system.h"
@@ -173,6 +174,27 @@ TEST_F(RestorerTest, BoundedMemoryInBatchesIsTheSame) {
   const auto one_by_one = restorer(options).restore(picture(24, 40));
   options.tile_batch = 3;
   EXPECT_LT(share_outside(restorer(options).restore(picture(24, 40)), one_by_one, 1e-3), 0.005);
+}
+
+// Where the memory is bounded too, SinSR's padding is its own: reflected without the edge pixel.
+TEST_F(RestorerTest, BoundedMemoryPadsAsTheProcedureDoes) {
+  auto system = small_system();
+  system.sampling.method = "one_step";
+  auto options = small_restore();
+  options.tile = options.tile_stride = 16;
+  options.memory = 64;
+  options.color_fix = "none";
+  const auto lr = picture(21, 26);
+  for (const std::string procedure : {"lpnsr", "sinsr"}) {
+    options.procedure = procedure;
+    const auto mirror = procedure == "sinsr" ? Mirror::skip_edge : Mirror::repeat_edge;
+    const auto padded = pad_mirrored(lr.unsqueeze(0), 24, 32, mirror)[0];
+    int64_t passes = 0;
+    const auto restored = restorer(options, system).restore(lr, std::nullopt, [&passes](const ChainState& /*state*/) { ++passes; });
+    EXPECT_EQ(passes, 1) << "one step for the picture as a whole";
+    EXPECT_EQ(restored.sizes(), (std::vector<int64_t>{3, 84, 104}));
+    EXPECT_TRUE(torch::equal(restored, restorer(options, system).restore(padded).slice(1, 0, 84).slice(2, 0, 104))) << procedure;
+  }
 }
 
 // How much larger the steps between neighbouring columns are at the given ones than elsewhere. Seams run along a whole column and add up,

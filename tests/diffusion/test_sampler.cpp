@@ -52,6 +52,28 @@ TEST_F(SamplerTest, GradientsReachThePredictorWhereTheyAreWanted) {
   }
 }
 
+TEST_F(SamplerTest, PassesThroughTheNetworksAreCounted) {
+  const auto counted = [this](const SamplerOptions& options) {
+    int64_t states = 0;
+    sample(options, [&states](const ChainState& /*state*/) { ++states; });
+    EXPECT_EQ(network_passes(options, 4).denoiser, states);
+    return std::vector{network_passes(options, 4).denoiser, network_passes(options, 4).predictor};
+  };
+  SamplerOptions options;
+  EXPECT_THAT(counted(options), ElementsAre(4, 3));
+  options.predictor_off = {3};
+  EXPECT_THAT(counted(options), ElementsAre(4, 2));
+  options.steps = 2;
+  EXPECT_THAT(counted(options), ElementsAre(2, 1));
+  options.noise = "random";
+  EXPECT_THAT(counted(options), ElementsAre(2, 0));
+  SamplerOptions one_step;
+  one_step.method = "one_step";
+  EXPECT_THAT(counted(one_step), ElementsAre(1, 0));
+  one_step.method = "deterministic";
+  EXPECT_THAT(counted(one_step), ElementsAre(4, 0));
+}
+
 TEST_F(SamplerTest, MissingPredictorIsRefused) {
   SamplerOptions options;
   EXPECT_THROW_MESSAGE(sample(options, {}, false), UsageError, HasSubstr("no noise predictor"));

@@ -101,8 +101,14 @@ TEST(SinSRReference, DeterministicStep) {
     EXPECT_EQ(j[0], 0.0);
     expect_tensor(golden, name + "/step", torch::stack(steps));
     for (const auto& [key, values] : {std::pair{"/k", k}, std::pair{"/m", m}, std::pair{"/j", j}}) {
-      EXPECT_TRUE(close(torch::tensor(values, torch::kFloat64), golden.at(name + key), 1e-12, 1e-12)) << name << key;
+      const at::Tensor ours = torch::tensor(values, torch::kFloat64);
+      EXPECT_TRUE(close(ours, golden.at(name + key), 1e-12, 1e-12)) << name << key;
+      EXPECT_TRUE(close(ours, golden.at(name + "/used_float32" + key).to(torch::kFloat64), 2e-7, 1e-6)) << name << key;
     }
+    EXPECT_TRUE(close(torch::tensor(process.schedule().eta, torch::kFloat64), golden.at(name + "/etas"), 1e-12, 1e-12)) << name;
+    // The step at T solved for x_T: what SinSR calls the inverse.
+    const at::Tensor inverse = (x_t - k.back() * x0 - j.back() * y) / m.back();
+    expect_tensor(golden, name + "/inverse_step_last", inverse);
   }
 }
 
@@ -112,6 +118,22 @@ void expect_picture(const ReferenceCase& golden, const Quantised& quantised, con
   ASSERT_FALSE(differs.any().item<bool>());
   const int64_t stride = image.size(2) / golden.at("sr").size(2);
   expect_tensor(golden, "sr", image.slice(2, 0, {}, stride).slice(3, 0, {}, stride));
+}
+
+TEST(SinSRReference, LrOfAnotherSizeThanTheLatent) {
+  LPNSR_REQUIRE_GOLDENS();
+  const torch::NoGradGuard no_grad;
+  const auto golden = load_case("distillation/sinsr_lq_sizes");
+  const at::Tensor x = golden.input("x");
+  for (const std::string name : {"same", "smaller", "larger"}) {
+    const auto condition = condition_of_size(golden.input(name + "/lq"), x.size(2), x.size(3));
+    SwinUNetOptions options = one_step_unet(golden);
+    options.cond_lq = false;
+    options.in_channels = 3 + condition.size(1);
+    const auto network = filled(SwinUNet(options), golden, "unet_" + name);
+    const at::Tensor last = torch::full({1}, 14, torch::kInt64);
+    expect_tensor(golden, name + "/out", network.ptr()->forward(torch::cat({x, condition}, 1), last, {}));
+  }
 }
 
 void expect_equal(const at::Tensor& got, const at::Tensor& want) { EXPECT_TRUE(close(got, want, 1e-6, 1e-6)); }

@@ -91,10 +91,34 @@ TEST_F(Forward, ADenoiserWithNoiseInputEqualsTheModule) {
   inputs.add("noise", synthetic_tensor("forward", "noise", {2, 1, 16, 16}));
   inputs.add("t", torch::tensor({14, 3}, at::kLong));
   const std::string theirs = std::string(unet_toml).substr(0, std::string(unet_toml).find("lq_size")) + "in_channels = 7\n";
-  for (const std::string& toml : {unet_toml + std::string("noise_channels = 1\n"), theirs}) {
+  const std::string counted_apart = theirs.substr(0, theirs.find("in_channels")) + "in_channels = 6\nnoise_channels = 1\n";
+  for (const std::string& toml : {unet_toml + std::string("noise_channels = 1\n"), theirs, counted_apart}) {
     const auto result = run("denoiser", inputs, toml);
     ASSERT_EQ(result.status, 0) << result.err;
     expect_output("out", student->forward(inputs.at("x"), inputs.at("t"), inputs.at("lq"), inputs.at("noise")));
+  }
+}
+
+// SinSR's branch for LR pictures of another size than the latent.
+TEST_F(Forward, ADenoiserThatCountsItsChannelsTakesOtherSizesOfLr) {
+  const std::string theirs = std::string(unet_toml).substr(0, std::string(unet_toml).find("lq_size"));
+  for (const int64_t side : {32, 4}) {
+    SwinUNetOptions options = small_denoiser();
+    options.cond_lq = false;
+    options.in_channels = side == 32 ? 15 : 6;
+    auto denoiser = with_weights(SwinUNet(options));
+    auto inputs = images({"x"}, {2, 3, 16, 16});
+    inputs.add("lq", synthetic_tensor("forward", "lq", {2, 3, side, side}));
+    inputs.add("t", torch::tensor({14, 3}, at::kLong));
+    const auto result = run("denoiser", inputs, theirs + "in_channels = " + std::to_string(options.in_channels) + "\n");
+    ASSERT_EQ(result.status, 0) << result.err;
+    const auto condition = condition_of_size(inputs.at("lq"), 16, 16);
+    expect_output("out", denoiser->forward(torch::cat({inputs.at("x"), condition}, 1), inputs.at("t"), {}));
+    std::filesystem::remove(folder_ / "out.safetensors");
+    inputs.add("lq", synthetic_tensor("forward", "lq", {2, 3, 8, 8}));
+    expect_refusal(run("denoiser", inputs, theirs + "in_channels = 6\n"), 2, "the LR condition is 8x8; beside a latent of 16x16");
+    inputs.add("lq", synthetic_tensor("forward", "lq", {2, 3, 32, 32}));
+    expect_refusal(run("denoiser", inputs, theirs + "in_channels = 6\n"), 1, "in_channels is 6, but x has 3 and tensor 'lq' gives 12");
   }
 }
 

@@ -219,6 +219,47 @@ TEST_F(RestoreCommand, BoundedMemoryIsKept) {
   EXPECT_EQ(read_image(path("0.5.png")).rgb.sizes(), (std::vector<int64_t>{3, 640, 2560}));
 }
 
+// The repository's experiments of one step, and their teacher's of fifteen.
+TEST_F(RestoreCommand, OneStepExperiments) {
+  const auto folder = std::filesystem::path(LPNSR_SOURCE_DIR) / "experiments";
+  const std::map<std::string, std::string> files = {{"sinsr", "SinSR_v1.pth"},
+                                                    {"rsd", "ema_model_2800.pth"},
+                                                    {"resshift_vsd", "runs/resshift_vsd/student.safetensors"},
+                                                    {"resshift_t15", "resshift_realsrx4_s15_v1.pth"}};
+  write_rgb(path("large.png"), picture("l", 40, 44));
+  std::filesystem::create_directories(folder_ / "weights/runs/resshift_vsd");
+  const SystemOptions small = small_system();
+  for (const auto& [name, file] : files) {
+    SCOPED_TRACE(name);
+    // With nothing there the message names the file and where it comes from.
+    const auto own = (folder / (name + ".toml")).string();
+    const auto missing =
+        run_program({"restore", "-i", path("in"), "-o", path("none"), "--experiment", own, "--weights-dir", path("empty")});
+    EXPECT_EQ(missing.status, 1);
+    EXPECT_THAT(missing.err, AllOf(HasSubstr(file), HasSubstr("the denoiser")));
+    EXPECT_THAT(missing.err, HasSubstr(name == "resshift_vsd" ? "lpnsr train " + own + " --output runs/resshift_vsd" : "https://"));
+    EXPECT_FALSE(std::filesystem::exists(path("none")));
+
+    Experiment experiment = load_experiment(own);
+    const int64_t noise_channels = experiment.system.denoiser.noise_channels;
+    EXPECT_EQ(noise_channels, name == "rsd" ? 1 : 0);
+    experiment.system.denoiser = small.denoiser;
+    experiment.system.denoiser.noise_channels = noise_channels;
+    experiment.system.autoencoder = small.autoencoder;
+    experiment.restore.pad_multiple = 8;
+    experiment.restore.tile = 32;
+    experiment.restore.tile_stride = 24;
+    write_text(folder_ / "small.toml", write_config(fields_of(experiment)));
+    write_safetensors(folder_ / "weights" / file, state_dict(*small_network<SwinUNet>(experiment.system.denoiser, "unet")));
+    const auto result = restore(path("large.png"), path(name + ".png"));
+    ASSERT_EQ(result.status, 0) << result.err;
+    EXPECT_EQ(read_image(path(name + ".png")).rgb.sizes(), (std::vector<int64_t>{3, 160, 176}));
+    ASSERT_EQ(restore(path("large.png"), path("bounded.png"), {"--memory", "64"}).status, 0);
+    EXPECT_EQ(read_image(path("bounded.png")).rgb.sizes(), (std::vector<int64_t>{3, 160, 176}));
+  }
+  EXPECT_NE(read_file(path("sinsr.png")), read_file(path("resshift_t15.png")));
+}
+
 TEST_F(RestoreCommand, NoiseSourcesAndMaps) {
   std::filesystem::create_directories(folder_ / "true");
   write_rgb(path("true/a.png"), picture("hr", 36, 52));

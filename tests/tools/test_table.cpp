@@ -315,12 +315,14 @@ TEST(FullSizeTables, EveryRowResolvesAndNamesExactlyTheFilesThatAreMissing) {
   EXPECT_EQ(result.status, 1) << result.err;
   std::map<std::string, std::set<std::string>> missing;  // of "table/group/row/data"
   const auto plans = nlohmann::json::parse(result.out);
-  EXPECT_EQ(plans.size(), 8u);
+  EXPECT_EQ(plans.size(), 13u);
   for (const auto& plan : plans) {
     std::set<std::string> explained;
     for (const auto& file : plan["missing"]) {
-      EXPECT_FALSE(file["where"].get<std::string>().empty());
-      explained.insert(file["file"]);
+      const std::string name = file["file"], where = file["where"];
+      EXPECT_FALSE(where.empty());
+      EXPECT_EQ(name.starts_with("runs/"), where.find("lpnsr train ") != std::string::npos) << name;
+      explained.insert(name);
     }
     for (const auto& cell : plan["cells"]) {
       auto& files = missing[fmt::format("{}/{}/{}/{}", plan["table"].get<std::string>(), cell["group"].get<std::string>(),
@@ -347,7 +349,20 @@ TEST(FullSizeTables, EveryRowResolvesAndNamesExactlyTheFilesThatAreMissing) {
   EXPECT_EQ(missing.at("table6//Baseline1 (L1)/ImageNet-Test"),
             (Files{imagenet, denoiser, autoencoder, swinir, "runs/ablations/loss_l1/noise_predictor.safetensors"}));
   EXPECT_EQ(missing.at("table7//BSRGAN/ImageNet-Test"), (Files{imagenet, denoiser, autoencoder, predictor, "BSRGAN.pth"}));
-  EXPECT_EQ(missing.size(), 12u + 16 + 8 + 4 + 8 + 4 + 6 + 8);
+  // One step: published students, and those that a sweep trains.
+  const std::string first_release = "SinSR_v1.pth", rsd = "ema_model_2800.pth", trained = "/student.safetensors";
+  EXPECT_EQ(missing.at("table2//SinSR/RealSR"), (Files{realsr, first_release, autoencoder}));
+  EXPECT_EQ(missing.at("table3//SinSR/RealSet80"), (Files{"data set RealSet80", first_release, autoencoder}));
+  EXPECT_EQ(missing.at("rsd_realsr//SinSR/RealSR"), (Files{realsr, "SinSR_v2.pth", autoencoder}));
+  EXPECT_EQ(missing.at("rsd_realsr//ResShift (15 steps)/RealSR"), (Files{realsr, "resshift_realsrx4_s15_v1.pth", autoencoder}));
+  EXPECT_EQ(missing.at("rsd_realsr//SinSR (distill only)/RealSR"),
+            (Files{realsr, "runs/ablations/sinsr_distill_only" + trained, autoencoder}));
+  EXPECT_EQ(missing.at("rsd_realset65//SwinIR/RealSet65"), (Files{"data set RealSet65", swinir}));
+  EXPECT_EQ(missing.at("rsd_imagenet_test//ResShift-VSD/ImageNet-Test"), (Files{imagenet, "runs/resshift_vsd" + trained, autoencoder}));
+  EXPECT_EQ(missing.at("rsd_imagenet_test//RSD/ImageNet-Test"), (Files{imagenet, rsd, autoencoder}));
+  EXPECT_EQ(missing.at("rsd_nodes//N = 15/RealSR"), (Files{realsr, "runs/ablations/rsd_nodes15" + trained, autoencoder}));
+  EXPECT_EQ(missing.at("rsd_losses//with GAN/RealSR"), (Files{realsr, "runs/ablations/rsd_gan" + trained, autoencoder}));
+  EXPECT_EQ(missing.size(), 12u + 16 + 8 + 4 + 8 + 4 + 6 + 8 + 3 * 11 + 5 + 4);
 }
 
 }  // namespace

@@ -5,9 +5,11 @@
 #include <thread>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "core/checkpoint.h"
+#include "core/config_tree.h"
 #include "core/files.h"
 #include "core/image.h"
 #include "tests/support/fixtures.h"
@@ -22,11 +24,7 @@ using ::testing::HasSubstr;
 class Training : public ::testing::Test {
  protected:
   void SetUp() override {
-    torch::manual_seed(3);
-    for (int i = 0; i < 3; ++i) {
-      const at::Tensor coarse = torch::rand({1, 3, 6, 6});
-      write_rgb(make("photos") / ("picture" + std::to_string(i) + ".png"), at::upsample_bilinear2d(coarse, {48, 56}, false)[0]);
-    }
+    write_photos(48, 56);
     write_text(folder_ / "tiny.toml", R"(
 seed = 5
 pre_upsampler = "bicubic"
@@ -80,6 +78,14 @@ sample_pictures = 1
 )");
   }
 
+  void write_photos(int64_t height, int64_t width) {
+    torch::manual_seed(3);
+    for (int i = 0; i < 3; ++i) {
+      const at::Tensor coarse = torch::rand({1, 3, 6, 6});
+      write_rgb(make("photos") / ("picture" + std::to_string(i) + ".png"), at::upsample_bilinear2d(coarse, {height, width}, false)[0]);
+    }
+  }
+
   std::filesystem::path make(const std::string& name) {
     make_output_folder(folder_ / name);
     return folder_ / name;
@@ -107,6 +113,9 @@ sample_pictures = 1
                 const std::vector<std::string>& more = {}) {
     auto words = arguments(trainer, run, more);
     words.insert(words.end(), {"--resume", "auto"});
+    return interrupt(words, run, iteration, signal);
+  }
+  int interrupt(std::vector<std::string> words, const std::string& run, const std::string& iteration, int signal) {
     std::vector<char*> argv{const_cast<char*>(std::getenv("LPNSR_PROGRAM"))};
     for (auto& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -144,67 +153,96 @@ TEST_F(Training, KilledAndResumedEndsWithTheSameBytes) {
   }
 }
 
-// One-step students of a denoiser that was trained here: resumed byte-equal with all their networks, on two ranks, stopped by NaN.
+// One-step students of a denoiser that was trained here, as the repository's experiment files say, on tiny networks.
 class StudentTraining : public Training, public ::testing::WithParamInterface<const char*> {
  protected:
-  std::vector<std::string> settings(const std::vector<std::string>& more = {}) {
-    std::vector<std::string> all;
-    const auto teacher = "weights.teacher=\"" + (folder_ / "denoiser/denoiser.safetensors").string() + "\"";
-    for (const std::string setting : {teacher.c_str(), "distillation.fake_updates=1", "distillation.nodes=[2,4]", "schedule.steps=4",
-                                      "losses.gan=0", "training.batch_size=4"}) {
-      all.insert(all.end(), {"--set", setting});
-    }
-    if (std::string(GetParam()) == "rsd") all.insert(all.end(), {"--set", "denoiser.noise_channels=1"});
+  std::string method() const { return GetParam(); }
+  bool has_fake() const { return method() != "sinsr"; }
+  bool has_head() const { return method() == "rsd"; }
+
+  void prepare() {
+    // The head needs features of 8x8: half the latent's side.
+    if (has_head()) write_photos(80, 72);
+    train("autoencoder", "autoencoder");
+    train("denoiser", "denoiser");
+    const auto text = [this](const std::string& file) { return toml_text(std::string_view((folder_ / file).string())); };
+    const auto own = std::filesystem::path(LPNSR_SOURCE_DIR) / "experiments" / (method() + ".toml");
+    const std::string settings =
+        fmt::format(R"(extends = [{}, {}]
+[weights]
+teacher = {}
+autoencoder = {}
+denoiser = {}
+[data]
+folders = [{}]
+crop_size = {}
+[schedule]
+steps = 4
+min_noise_level = 0.2
+[losses]
+lpips = 0.0
+gan = {}
+[distillation]
+fake_updates = 2
+nodes = {}
+[restore]
+pad_multiple = 8
+tile = 24
+tile_stride = 16
+[training]
+batch_size = 4
+checkpoint_every = 1
+)",
+                    toml_text(std::string_view(own.string())), text("tiny.toml"), text("denoiser/denoiser.safetensors"),
+                    text("autoencoder/autoencoder.safetensors"), text("whole/student.safetensors"), text("photos"), has_head() ? 64 : 32,
+                    has_head() ? "0.1" : "0.0", method() == "rsd" ? "[2, 4]" : "[4]");
+    write_text(folder_ / "student.toml", settings);
+  }
+  std::vector<std::string> words(const std::string& run, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> all = {"train", (folder_ / "student.toml").string(), "--output", (folder_ / run).string(), "--threads", "1"};
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
-  void prepare() {
-    train("autoencoder", "autoencoder");
-    train("denoiser", "denoiser");
+  void teach(const std::string& run, const std::vector<std::string>& more = {}) {
+    const auto result = run_program(words(run, more));
+    ASSERT_EQ(result.status, 0) << result.err;
   }
 };
 
 TEST_P(StudentTraining, ResumesSharesTheBatchAndStopsOnNaN) {
   prepare();
-  const std::string trainer = GetParam();
-  train(trainer, "whole", settings());
-  interrupt(trainer, "killed", "00000004", SIGKILL, settings());
-  train(trainer, "killed", settings({"--resume", "auto"}));
+  teach("whole");
+  interrupt(words("killed", {"--resume", "auto"}), "killed", "00000004", SIGKILL);
+  // The checkpoint holds each network with its optimiser.
+  const auto newest = newest_training_checkpoint(folder_ / "killed/checkpoints").value();
+  const auto holds = [&newest](const std::string& prefix) {
+    return newest.state.below(prefix).begin() != newest.state.below(prefix).end();
+  };
+  for (const std::string part : {"weights/", "ema/", "adam/"}) EXPECT_TRUE(holds("method/student/" + part)) << part;
+  for (const std::string part : {"weights/", "adam/"}) EXPECT_EQ(holds("method/fake/" + part), has_fake()) << part;
+  EXPECT_EQ(holds("method/fake/weights/head."), has_head());
+  teach("killed", {"--resume", "auto"});
   EXPECT_TRUE(product("whole", "student") == product("killed", "student"));
   EXPECT_TRUE(same_bytes(folder_ / "killed/metrics.jsonl", folder_ / "whole/metrics.jsonl"));
 
-  train(trainer, "two", settings({"--processes", "2"}));
+  teach("two", {"--processes", "2"});
   const auto one = read_safetensors(folder_ / "whole/student.safetensors").tensors;
   for (const auto& [key, tensor] : read_safetensors(folder_ / "two/student.safetensors").tensors) {
     EXPECT_TRUE(at::allclose(tensor, one.at(key), 1e-2, 1e-4)) << key;
   }
-  const auto wild = run_program(arguments(
-      trainer, "wild", settings({"--set", "optimizer.learning_rate.value=1e30", "--set", "optimizer.learning_rate.minimum=1e30"})));
+  const auto wild =
+      run_program(words("wild", {"--set", "optimizer.learning_rate.value=1e30", "--set", "optimizer.learning_rate.minimum=1e30"}));
   EXPECT_EQ(wild.status, 1);
   EXPECT_THAT(wild.err, HasSubstr("no weight was changed"));
 
   // What it made restores a picture.
-  std::vector<std::string> restore = {"restore",
-                                      "-i",
-                                      (folder_ / "photos/picture0.png").string(),
-                                      "-o",
-                                      (folder_ / "out.png").string(),
-                                      "--experiment",
-                                      (folder_ / "tiny.toml").string()};
-  for (const std::string& setting :
-       {std::string("sampling.method=one_step"), std::string("restore.procedure=sinsr"), std::string("restore.pad_multiple=8"),
-        std::string("restore.color_fix=none"), std::string("restore.tile=24"), std::string("restore.tile_stride=16"),
-        "weights.denoiser=\"" + (folder_ / "whole/student.safetensors").string() + "\"",
-        "weights.autoencoder=\"" + (folder_ / "autoencoder/autoencoder.safetensors").string() + "\"",
-        std::string("denoiser.noise_channels=") + (trainer == "rsd" ? "1" : "0")}) {
-    restore.insert(restore.end(), {"--set", setting});
-  }
-  const auto restored = run_program(restore);
+  const auto restored = run_program({"restore", "-i", (folder_ / "photos/picture0.png").string(), "-o", (folder_ / "out.png").string(),
+                                     "--experiment", (folder_ / "student.toml").string()});
   EXPECT_EQ(restored.status, 0) << restored.err;
-  EXPECT_EQ(read_image(folder_ / "out.png").width(), 4 * 56);
+  EXPECT_EQ(read_image(folder_ / "out.png").width(), 4 * read_image(folder_ / "photos/picture0.png").width());
 }
 
-INSTANTIATE_TEST_SUITE_P(Methods, StudentTraining, ::testing::Values("sinsr", "rsd"));
+INSTANTIATE_TEST_SUITE_P(Methods, StudentTraining, ::testing::Values("sinsr", "rsd", "resshift_vsd"));
 
 TEST_F(Training, NumberOfWorkersChangesNothing) {
   train("autoencoder", "one", {"--set", "data.workers=1"});

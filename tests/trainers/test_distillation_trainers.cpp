@@ -119,6 +119,37 @@ TEST(SinSRTraining, LearnsWhereTheTeachersChainEnds) {
   EXPECT_LT(trainer.losses(batch, noise).total.mean().item<double>(), 0.9 * before);
 }
 
+// SinSR's "distill only": what has no weight costs nothing.
+TEST(SinSRTraining, TermsWithoutWeightAreLeftOut) {
+  Experiment experiment = rsd_experiment();
+  experiment.system.denoiser.noise_channels = 0;
+  const auto losses = [&](double inversion, double truth) {
+    experiment.distillation.inversion = inversion;
+    experiment.distillation.truth = truth;
+    SinSRTrainer::Networks networks;
+    networks.teacher = small_network<SwinUNet>(experiment.system.denoiser, "unet");
+    networks.student = widened(networks.teacher, experiment.system.denoiser);
+    networks.autoencoder = small_network<Autoencoder>(experiment.system.autoencoder, "vae");
+    return SinSRTrainer(experiment, networks).losses(student_pictures(2), synthetic_tensor("students", "noise", {2, 3, 16, 16}, 1.7));
+  };
+  const auto all = losses(1.0, 1.0), alone = losses(0.0, 0.0), half = losses(0.0, 0.5);
+  EXPECT_TRUE(torch::allclose(all.total, all.distillation + all.inversion + all.truth, 1e-6, 1e-6));
+  EXPECT_TRUE(alone.total.equal(all.distillation));
+  EXPECT_FALSE(alone.inverse.defined() || alone.again.defined());
+  EXPECT_FALSE(half.inversion.defined());
+  EXPECT_TRUE(torch::allclose(half.total, all.distillation + 0.5 * all.truth, 1e-6, 1e-6));
+}
+
+TEST(Distillation, AProductIsNamedAsTheExperimentSays) {
+  NetworkSource source("/nowhere", c10::kCPU, /*reads=*/false);
+  for (const std::string trainer : {"autoencoder", "denoiser", "noise_predictor", "sinsr", "rsd"}) {
+    Experiment experiment = rsd_experiment();
+    experiment.trainer = trainer;
+    experiment.losses.mse = 1.0;
+    EXPECT_EQ(make_training_method(experiment, source)->weights_name(), experiment.product() + ".safetensors");
+  }
+}
+
 TEST(Distillation, ImpossibleSettingsAreRefused) {
   NetworkSource source("/nowhere", c10::kCPU, /*reads=*/false);
   const auto refused = [&](const std::function<void(Experiment&)>& change) {

@@ -71,6 +71,25 @@ TEST(DryRun, RecomputationTradesMemoryForWork) {
   EXPECT_EQ(recomputed.iterations[0].flops, plain.iterations[0].flops);  // no backward pass through the chain
 }
 
+TEST(DryRun, AStudentBeginsAsItsTeacher) {
+  Experiment experiment = small_run();
+  experiment.trainer = "rsd";
+  experiment.losses.lpips = 0.0;
+  experiment.distillation.nodes = {4};
+  experiment.distillation.fake_updates = 2;
+  experiment.training.iterations = 99;  // the last one is the student's
+  const auto plan = plan_training(experiment, "/nowhere", c10::kCPU, 1);
+  ASSERT_EQ(plan.iterations.size(), 2U);
+  EXPECT_THAT(plan.iterations[0].updates, ElementsAre("fake"));
+  EXPECT_THAT(plan.iterations[1].updates, ElementsAre("student"));
+  const auto origin = [&plan](const std::string& name) {
+    return std::find_if(plan.networks.begin(), plan.networks.end(), [&](const auto& network) { return network.name == name; })->weights;
+  };
+  EXPECT_EQ(origin("student"), "as the teacher");
+  EXPECT_THAT(origin("fake"), HasSubstr("head from the seed"));
+  EXPECT_EQ(origin("teacher"), "missing");
+}
+
 TEST(DryRun, RefusesWhatTrainingWouldRefuse) {
   Experiment experiment = small_run();
   EXPECT_THROW_MESSAGE(plan_training(experiment, "/nowhere", c10::kCPU, 3), UsageError, HasSubstr("no multiple of 3 processes"));
