@@ -36,8 +36,6 @@ at::Tensor fix_colors(const std::string& how, const at::Tensor& restored, const 
   throw UsageError(fmt::format("restore.color_fix is '{}'; it must be wavelet, adain or none", how));
 }
 
-constexpr double kGibibyte = 1 << 30;
-
 DrawNormal draws_of(at::Generator& generator) {
   return [&generator](at::IntArrayRef shape) { return torch::randn(shape, generator, at::TensorOptions(torch::kFloat32)); };
 }
@@ -147,9 +145,7 @@ double Restorer::least_memory(int64_t height, int64_t width) const {
 }
 
 double Restorer::memory_at_hand() const {
-  constexpr double kShare = 0.8;  // of what is free: other programs need some too, and the needs are estimates
-  const double mine = device_.is_cpu() ? static_cast<double>(resident_memory()) : held();
-  return (mine + kShare * static_cast<double>(available_memory(device_))) / kGibibyte;
+  return lpnsr::memory_at_hand(device_, device_.is_cpu() ? static_cast<double>(resident_memory()) : held());
 }
 
 int64_t Restorer::patch_step() const {
@@ -159,14 +155,13 @@ int64_t Restorer::patch_step() const {
 
 int64_t Restorer::patch_side(int64_t height, int64_t width) const {
   const int64_t step = patch_step(), whole = round_up(std::max(height, width), step);
-  int64_t side = options_.tile > 0 ? std::min(options_.tile, whole) : whole;
-  const auto needed = [&] { return (held() + memory().bounded(height, width, side, options_.tile_batch)) / kGibibyte; };
-  while (side > step && needed() > options_.memory) side -= step;
-  if (needed() > options_.memory) {
+  const auto needed = [&](int64_t side) { return (held() + memory().bounded(height, width, side, options_.tile_batch)) / kGibibyte; };
+  const int64_t side = largest_side(options_.tile > 0 ? std::min(options_.tile, whole) : whole, step, options_.memory, needed);
+  if (needed(side) > options_.memory) {
     throw Error(fmt::format(
         "{:.2f} GiB of memory are too few for a picture of {} x {} pixels: the networks and the program hold {:.2f} GiB, and the "
         "smallest patches bring that to {:.2f} GiB",
-        options_.memory, width, height, held() / kGibibyte, needed()));
+        options_.memory, width, height, held() / kGibibyte, needed(side)));
   }
   return side;
 }
@@ -263,9 +258,6 @@ at::Tensor Restorer::restore_published(const at::Tensor& lr, const std::optional
 
 void Restorer::restore_bounded(const at::Tensor& lr, int64_t side, const std::optional<at::Tensor>& reference, const Observe& observe,
                                const TakeRows& take) const {
-  if (options_.color_fix == "adain") {
-    throw UsageError("restore.color_fix = adain compares the whole pictures; where memory is bounded it must be wavelet or none");
-  }
   const auto padded = prepared(lr, options_.pad_multiple, /*power_of_two=*/false);
   const int64_t height = padded.size(2), width = padded.size(3);
   const auto grid = [&](int64_t scale) {
@@ -290,17 +282,28 @@ void Restorer::restore_bounded(const at::Tensor& lr, int64_t side, const std::op
   const auto x0 = sampler_.sample(inputs, draws_of(generator), observe);
   inputs = {};
 
-  int64_t left = lr.size(1) * scale_;
-  ColorRows colours(options_.color_fix == "wavelet", padded, scale_, [&](const at::Tensor& rows) {
-    const int64_t count = std::min(left, rows.size(2));  // what follows is padding
-    if (count > 0) take(rows[0].slice(1, 0, count).slice(2, 0, lr.size(2) * scale_));
-    left -= count;
-  });
   const auto decoded = [&](const std::vector<Patch>& patches) {
     const auto image = autoencoder_.ptr()->decode(gather(x0, patches)).to(torch::kFloat32);
     return (image.clamp(-1, 1) + 1) / 2;
   };
-  blend_rows(grid(scale_), decoded, [&](const at::Tensor& rows) { colours.add(rows.to(torch::kFloat32)); });
+  const auto each_row = [&](const TakeRows& use) {
+    blend_rows(grid(scale_), decoded, [&](const at::Tensor& rows) { use(rows.to(torch::kFloat32)); });
+  };
+  RowFix fix;
+  if (options_.color_fix == "wavelet") fix = wavelet_row_fix(padded, scale_);
+  if (options_.color_fix == "adain") {
+    // The moments of the whole come first: everything is decoded twice.
+    MomentSums restored;
+    each_row([&restored](const at::Tensor& rows) { restored.add(rows); });
+    fix = adain_row_fix(restored.moments(), padded, scale_);
+  }
+  int64_t left = lr.size(1) * scale_;
+  ColorRows colours(fix, height * scale_, [&](const at::Tensor& rows) {
+    const int64_t count = std::min(left, rows.size(2));  // what follows is padding
+    if (count > 0) take(rows[0].slice(1, 0, count).slice(2, 0, lr.size(2) * scale_));
+    left -= count;
+  });
+  each_row([&colours](const at::Tensor& rows) { colours.add(rows); });
 }
 
 void Restorer::restore_rows(const at::Tensor& lr, const std::optional<at::Tensor>& reference, const Observe& observe,

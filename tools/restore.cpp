@@ -164,7 +164,6 @@ int run_restore(const Arguments& arguments) {
   if (seeds > 1 && upsample_only) throw UsageError("--seeds: --pre-upsample-only draws nothing, so there is one result");
 
   PictureRestorer work;
-  work.device = parse_device(common.device);
   work.network_scale = experiment.system.autoencoder.scale();
   work.scale = line.has("scale") ? scale : static_cast<double>(work.network_scale);
   work.seed = experiment.restore.seed;
@@ -172,6 +171,7 @@ int run_restore(const Arguments& arguments) {
   work.memory = parse_memory(memory, experiment.restore.memory);
   work.noise_maps = noise_maps;
   work.intermediate = intermediate;
+  const c10::Device device = parse_device(common.device);
   const c10::ScalarType precision = parse_precision(common.precision);
   auto jobs = plan_pictures(input, output, suffix, extension_of(format));
   if (skip_existing) {
@@ -188,10 +188,11 @@ int run_restore(const Arguments& arguments) {
   for (const auto& job : jobs) check_writable(job.output, 1, 1);
   const fs::path weights = weights_folder(common.weights_dir);
   if (upsample_only) {
-    work.upsampler = load_pre_upsampler(experiment.system, weights, precision);
+    work.upsampling.emplace(experiment.system, experiment.restore, load_pre_upsampler(experiment.system, weights, precision));
+    work.upsampling->to(device);
   } else {
     work.restorer.emplace(Restorer::load(experiment.system, experiment.restore, weights, precision));
-    work.restorer->to(work.device);
+    work.restorer->to(device);
   }
   for (const auto& folder : {noise_maps, intermediate}) {
     if (!folder.empty()) make_output_folder(folder);

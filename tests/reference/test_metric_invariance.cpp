@@ -1,4 +1,4 @@
-// A metric's value depends on the picture alone: not on what was scored before, nor on the number of threads.
+// A metric's value depends on the picture alone: not on what was scored before or with it, nor on the number of threads.
 #include <ATen/Parallel.h>
 
 #include "eval/metrics.h"
@@ -17,7 +17,7 @@ class MetricInvariance : public ::testing::Test {
                         const std::vector<std::string>& options = {}) {
     const Metric metric = make_metric(find_metric(name), {.set = options, .config = {}, .files = files});
     const auto value = [&](const at::Tensor& picture) {
-      if (metric.kind == MetricKind::set) return metric.features(picture);
+      if (metric.kind == MetricKind::set) return metric.features({picture});
       const at::Tensor reference = metric.needs_reference() ? (picture * 0.9).mul(255).round().div(255) : at::Tensor();
       return at::scalar_tensor(metric.score(picture, reference), at::kDouble);
     };
@@ -30,6 +30,37 @@ class MetricInvariance : public ::testing::Test {
       at::set_num_threads(threads);
       const double difference = ((value(picture) - first).abs().max() / first.abs().max()).item<double>();
       EXPECT_LE(difference, tolerance) << name << " on " << threads << " threads";
+    }
+  }
+
+  // Pictures of two sizes in one list are scored as each is alone, `tolerance` relative: with `batch` at a time, and in the other order.
+  void expect_same_in_batches(const std::string& name, const std::vector<std::filesystem::path>& files, double tolerance,
+                              const std::vector<std::string>& options = {}) {
+    const MetricRequest request{.set = options, .config = {}, .files = files};
+    const Metric alone = make_metric(find_metric(name), request);
+    const auto whole = metric_picture("ost_288x200");
+    Metric::Pictures pictures = {whole.narrow(2, 0, 96).narrow(1, 0, 64), whole.narrow(2, 80, 64).narrow(1, 40, 96),
+                                 whole.narrow(2, 100, 96).narrow(1, 90, 64), whole.narrow(2, 4, 96).narrow(1, 128, 64)};
+    const auto values = [](const Metric& metric, const Metric::Pictures& images) {
+      Metric::Pictures references;
+      if (metric.kind == MetricKind::set) return metric.features(images).to(at::kDouble);
+      if (metric.needs_reference()) {
+        for (const auto& image : images) references.push_back((image * 0.9).mul(255).round().div(255));
+      }
+      return at::tensor(scores_of(metric, images, references), at::kDouble);
+    };
+    std::vector<at::Tensor> one_by_one;
+    for (const auto& picture : pictures) one_by_one.push_back(values(alone, {picture})[0]);
+    auto expected = at::stack(one_by_one);
+    for (const int64_t batch : {2, 3}) {
+      auto batched_request = request;
+      batched_request.batch = batch;
+      const Metric batched = make_metric(find_metric(name), batched_request);
+      EXPECT_EQ(batched.batch, batch) << name;
+      EXPECT_LE(((values(batched, pictures) - expected).abs().max() / expected.abs().max()).item<double>(), tolerance)
+          << name << ", " << batch << " at a time";
+      std::reverse(pictures.begin(), pictures.end());
+      expected = expected.flip(0);
     }
   }
 
@@ -60,6 +91,18 @@ TEST_F(MetricInvariance, OfNetworksToFloat32sRounding) {
   expect_invariant("topiq_nr", {published("cfanet_nr_koniq_res50-9a73138b")}, 1e-6);
   expect_invariant("maniqa", {published("maniqa_koniq_ckpt_koniq10k", maniqa_weight)}, 1e-6, {"crops=1"});
   expect_invariant("fid", {published("pt_inception-2015-12-05-6726825d")}, 1e-6);
+}
+
+TEST_F(MetricInvariance, OfNetworksOnSeveralPicturesAtATime) {
+  LPNSR_REQUIRE_GOLDENS();
+  expect_same_in_batches("lpips.alex", {published("torchvision_alexnet-owt-7be5be79"), goldens() / "metrics/lpips_lin_alex.safetensors"}, 1e-6);
+  expect_same_in_batches("dists", write_dists(folder_), 1e-6);
+  expect_same_in_batches("dists", write_dists(folder_), 1e-6, {"resize=32"});
+  expect_same_in_batches("clipiqa", {published("clip_RN50")}, 1e-6);
+  expect_same_in_batches("musiq", {published("musiq_koniq_ckpt-e95806b9")}, 1e-6);
+  expect_same_in_batches("topiq_nr", {published("cfanet_nr_koniq_res50-9a73138b")}, 1e-6);
+  expect_same_in_batches("maniqa", {published("maniqa_koniq_ckpt_koniq10k", maniqa_weight)}, 1e-6, {"crops=1"});
+  expect_same_in_batches("fid", {published("pt_inception-2015-12-05-6726825d")}, 1e-6);
 }
 
 }  // namespace
