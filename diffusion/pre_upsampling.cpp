@@ -44,8 +44,9 @@ void PreUpsampling::restore_rows(const at::Tensor& lr, const Restorer::TakeRows&
   const int64_t most = options_.tile > 0 ? std::min(round_up(options_.tile, kLeastSide), longer) : longer;
   const int64_t side = largest_side(most, kLeastSide, options_.memory, needed);
   if (needed(side) > options_.memory) {
-    throw Error(fmt::format("{:.2f} GiB of memory are too few for a picture of {} x {} pixels: with the smallest patches it takes {:.2f} GiB",
-                            options_.memory, width, height, needed(side)));
+    throw Error(
+        fmt::format("{:.2f} GiB of memory are too few for a picture of {} x {} pixels: with the smallest patches it takes {:.2f} GiB",
+                    options_.memory, width, height, needed(side)));
   }
   auto grid = seamless_grid(height, width, side, system_.autoencoder.scale());
   grid.batch = options_.tile_batch;

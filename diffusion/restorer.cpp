@@ -1,8 +1,11 @@
 #include "diffusion/restorer.h"
 
+#include <future>
 #include <numeric>
 
+#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <fmt/format.h>
+#include <torch/library.h>
 
 #include "core/error.h"
 #include "core/memory.h"
@@ -14,6 +17,17 @@
 
 namespace lpnsr {
 namespace {
+
+// A network whose weights come from a file needs no random ones first, which LibTorch's layers draw as they are made: a third of the time
+// that starting takes. This key, which LibTorch keeps for such modes, turns these draws off on a thread where it is included.
+constexpr auto kWithoutDraws = c10::DispatchKey::TESTING_ONLY_GenericMode;
+at::Tensor& leave_as_it_is(at::Tensor& tensor, double, double, std::optional<at::Generator>) { return tensor; }
+
+TORCH_LIBRARY_IMPL(_, TESTING_ONLY_GenericMode, library) { library.fallback(torch::CppFunction::makeFallthrough()); }
+TORCH_LIBRARY_IMPL(aten, TESTING_ONLY_GenericMode, library) {
+  library.impl("uniform_", leave_as_it_is);
+  library.impl("normal_", leave_as_it_is);
+}
 
 void check(const RestoreOptions& options, const SwinUNetOptions& network, const std::string& which) {
   const int64_t multiple = side_multiple(network);
@@ -105,9 +119,22 @@ Restorer Restorer::load(const SystemOptions& system, const RestoreOptions& optio
     freeze(*network, precision);
     return network;
   };
-  return Restorer(system, options, in_precision(load_denoiser(system, weights)),
-                  predicts ? in_precision(load_noise_predictor(system, weights)) : NoisePredictor(nullptr),
-                  in_precision(load_autoencoder(system, weights)), load_pre_upsampler(system, weights, precision));
+  // Side by side: checking and arranging the weights of one network keeps a core busy.
+  const auto begin = [](const auto& load) {
+    return std::async(std::launch::async, [load] {
+      const c10::impl::IncludeDispatchKeyGuard without_draws(kWithoutDraws);
+      return load();
+    });
+  };
+  auto loading_denoiser = begin([&] { return in_precision(load_denoiser(system, weights)); });
+  auto loading_predictor = begin([&] { return predicts ? in_precision(load_noise_predictor(system, weights)) : NoisePredictor(nullptr); });
+  auto loading_autoencoder = begin([&] { return in_precision(load_autoencoder(system, weights)); });
+  auto loading_pre_upsampler = begin([&] { return load_pre_upsampler(system, weights, precision); });
+  // Of several that are missing the first of these is told.
+  auto denoiser = loading_denoiser.get();
+  auto predictor = loading_predictor.get();
+  auto autoencoder = loading_autoencoder.get();
+  return Restorer(system, options, denoiser, predictor, autoencoder, loading_pre_upsampler.get());
 }
 
 void Restorer::to(c10::Device device) {

@@ -14,8 +14,8 @@ namespace lpnsr {
 struct BatchSize {
   int64_t asked = 0;  // 0: one on a CPU, which gains nothing from more; on a GPU up to 16, fewer of large ones
   c10::Device device = c10::kCPU;
-  int64_t most() const;                // whatever their size
-  int64_t of(int64_t pixels) const;    // of this many pixels each
+  int64_t most() const;              // whatever their size
+  int64_t of(int64_t pixels) const;  // of this many pixels each
 };
 
 // images [N,C,H,W] and references of the same shape, or undefined -> [N,…]

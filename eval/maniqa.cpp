@@ -207,7 +207,8 @@ at::Tensor Maniqa::operator()(const std::vector<at::Tensor>& images, int64_t cro
   });
   auto totals = at::zeros({static_cast<int64_t>(images.size()), 2}, at::kDouble);
   const auto of_crop = sums.to(at::kCPU);
-  for (size_t k = 0; k < counted.size(); ++k) totals[counted[k].image] += static_cast<double>(counted[k].times) * of_crop[static_cast<int64_t>(k)];
+  for (size_t k = 0; k < counted.size(); ++k)
+    totals[counted[k].image] += static_cast<double>(counted[k].times) * of_crop[static_cast<int64_t>(k)];
   return totals.select(1, 0) / (totals.select(1, 1) + 1e-8);
 }
 

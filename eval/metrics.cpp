@@ -42,7 +42,7 @@ void guard(Metric& metric) {
   const auto check_all = [](const Metric::Pictures& pictures) { std::for_each(pictures.begin(), pictures.end(), check_picture); };
   if (metric.score_batch) {
     metric.score_batch = [score = std::move(metric.score_batch), check_all](const Metric::Pictures& images,
-                                                                           const Metric::Pictures& references) {
+                                                                            const Metric::Pictures& references) {
       check_all(images);
       check_all(references);
       return score(images, references);
@@ -70,7 +70,7 @@ void score_by_network(Metric& metric, const MetricRequest& request, BatchWork wo
                       std::function<at::Tensor(const at::Tensor& picture)> prepare) {
   metric.batch = request.batch_size().most();
   metric.score_batch = [work = std::move(work), prepare = std::move(prepare), size = request.batch_size()](Metric::Pictures images,
-                                                                                                         Metric::Pictures references) {
+                                                                                                           Metric::Pictures references) {
     const c10::InferenceMode inference;
     if (prepare) {
       for (auto* pictures : {&images, &references}) std::transform(pictures->begin(), pictures->end(), pictures->begin(), prepare);
@@ -130,7 +130,8 @@ Metric make_metric(const MetricDescription& description, const MetricRequest& re
 Metric make_metric(const std::string& specification, const MetricOptions& options) {
   const auto parts = split_at(specification, ':');
   const auto& description = find_metric(parts.front());
-  MetricRequest request{.set = {parts.begin() + 1, parts.end()}, .config = {}, .files = {}, .device = options.device, .batch = options.batch};
+  MetricRequest request{
+      .set = {parts.begin() + 1, parts.end()}, .config = {}, .files = {}, .device = options.device, .batch = options.batch};
   if (request.set.empty() && (description.name == "psnr" || description.name == "ssim")) request.set = options.psnr_ssim;
   if (!description.files.empty()) request.files = find_metric_files(description, options.weights);
   auto metric = make_metric(description, request);

@@ -55,6 +55,19 @@ std::vector<fs::path> find_references(const std::vector<PictureJob>& jobs, const
   return references;
 }
 
+// Told together, so that nobody fetches one file after the other.
+void check_weights(const SystemOptions& system, bool upsample_only, const fs::path& folder) {
+  std::vector<std::string> missing;
+  for (const auto& needed : needed_weights(system, upsample_only)) {
+    try {
+      find_weights(system.weights.*needed.file, folder, needed.purpose);
+    } catch (const Error& error) {
+      missing.emplace_back(error.what());
+    }
+  }
+  if (!missing.empty()) throw Error(fmt::format("{}", fmt::join(missing, "\n")));
+}
+
 // What reading a picture ahead gave: the picture, or what it met.
 struct ReadAhead {
   RestoreInput input;
@@ -187,6 +200,7 @@ int run_restore(const Arguments& arguments) {
   if (experiment.system.sampling.noise == "optimal" && !upsample_only) references = find_references(jobs, reference);
   for (const auto& job : jobs) check_writable(job.output, 1, 1);
   const fs::path weights = weights_folder(common.weights_dir);
+  check_weights(experiment.system, upsample_only, weights);
   if (upsample_only) {
     work.upsampling.emplace(experiment.system, experiment.restore, load_pre_upsampler(experiment.system, weights, precision));
     work.upsampling->to(device);

@@ -87,7 +87,8 @@ Metric batched_mean(int64_t batch, std::vector<size_t>& counts) {
 
 TEST(Evaluate, PicturesOfEqualSizeGoThroughANetworkTogether) {
   const TemporaryFolder folder;
-  const std::vector<std::pair<std::string, int64_t>> pictures = {{"a", 20}, {"b", 24}, {"c", 20}, {"d", 20}, {"e", 24}, {"f", 20}, {"g", 20}};
+  const std::vector<std::pair<std::string, int64_t>> pictures = {{"a", 20}, {"b", 24}, {"c", 20}, {"d", 20},
+                                                                 {"e", 24}, {"f", 20}, {"g", 20}};
   for (const auto& [name, side] : pictures) write_rgb(folder / (name + ".png"), square(name[0], side));
   std::vector<size_t> counts;
   const auto pairs = pair_pictures(folder.path(), {});

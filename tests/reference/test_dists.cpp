@@ -11,9 +11,7 @@ using testing::shared_salt;
 using testing::stage_close;
 using testing::synthetic_tensor;
 
-Dists synthetic_dists(const testing::TemporaryFolder& folder) {
-  return Dists(testing::write_dists(folder));
-}
+Dists synthetic_dists(const testing::TemporaryFolder& folder) { return Dists(testing::write_dists(folder)); }
 
 TEST(ReferenceDists, ValuesFeaturesAndGradients) {
   LPNSR_REQUIRE_GOLDENS();

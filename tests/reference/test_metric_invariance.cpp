@@ -64,6 +64,45 @@ class MetricInvariance : public ::testing::Test {
     }
   }
 
+  // What people's folders hold: a value, or a message that tells what is wrong; never an error from inside a network.
+  void expect_defined_on_odd_pictures(const std::string& name, const std::vector<std::filesystem::path>& files,
+                                      const std::vector<std::string>& options = {}) {
+    const Metric metric = make_metric(find_metric(name), {.set = options, .config = {}, .files = files});
+    const auto photo = metric_picture("ost_288x200");
+    const auto part = [&](int64_t height, int64_t width) { return photo.narrow(1, 40, height).narrow(2, 30, width).contiguous(); };
+    const std::vector<std::pair<std::string, at::Tensor>> pictures = {
+        {"1x1", part(1, 1)},
+        {"7x7", part(7, 7)},
+        {"33x16", part(33, 16)},
+        {"1x120", part(1, 120)},
+        {"95x97", part(95, 97)},
+        {"gray", part(95, 97).mean(0, true).expand({3, -1, -1})},
+        {"black", at::zeros({3, 64, 64})},
+        {"white", at::ones({3, 64, 64})},
+    };
+    for (const auto& [what, picture] : pictures) {
+      try {
+        if (metric.kind == MetricKind::set) {
+          EXPECT_TRUE(metric.features({picture}).isfinite().all().item<bool>()) << name << " of " << what;
+          continue;
+        }
+        // Beside itself, or beside a darker one.
+        for (const double share : {1.0, 0.8}) {
+          const double value = metric.score(picture, metric.needs_reference() ? picture * share : at::Tensor());
+          EXPECT_TRUE(std::isfinite(value) || (name == "psnr" && value > 0) || (name == "niqe" && what.size() == 5) ||
+                      (name == "pi" && what.size() == 5))
+              << name << " of " << what << ": " << value;
+          if (!metric.needs_reference()) break;
+          if (share == 1.0 && !metric.higher_is_better) EXPECT_NEAR(value, 0, 1e-5) << name << " of " << what << " beside itself";
+        }
+      } catch (const UsageError& error) {
+        EXPECT_THAT(error.what(), ::testing::AnyOf(::testing::HasSubstr("pixels"), ::testing::HasSubstr("side"))) << name << " of " << what;
+      } catch (const std::exception& error) {
+        ADD_FAILURE() << name << " of " << what << ": " << error.what();
+      }
+    }
+  }
+
   std::filesystem::path published(const std::string& manifest, at::Tensor (*change)(const std::string&, at::Tensor) = nullptr) {
     return write_published(folder_, manifest, change == nullptr ? std::function<at::Tensor(const std::string&, at::Tensor)>() : change);
   }
@@ -93,16 +132,36 @@ TEST_F(MetricInvariance, OfNetworksToFloat32sRounding) {
   expect_invariant("fid", {published("pt_inception-2015-12-05-6726825d")}, 1e-6);
 }
 
-TEST_F(MetricInvariance, OfNetworksOnSeveralPicturesAtATime) {
+TEST_F(MetricInvariance, OfNetworksOnSeveralAndOddPictures) {
   LPNSR_REQUIRE_GOLDENS();
-  expect_same_in_batches("lpips.alex", {published("torchvision_alexnet-owt-7be5be79"), goldens() / "metrics/lpips_lin_alex.safetensors"}, 1e-6);
-  expect_same_in_batches("dists", write_dists(folder_), 1e-6);
-  expect_same_in_batches("dists", write_dists(folder_), 1e-6, {"resize=32"});
-  expect_same_in_batches("clipiqa", {published("clip_RN50")}, 1e-6);
-  expect_same_in_batches("musiq", {published("musiq_koniq_ckpt-e95806b9")}, 1e-6);
-  expect_same_in_batches("topiq_nr", {published("cfanet_nr_koniq_res50-9a73138b")}, 1e-6);
-  expect_same_in_batches("maniqa", {published("maniqa_koniq_ckpt_koniq10k", maniqa_weight)}, 1e-6, {"crops=1"});
-  expect_same_in_batches("fid", {published("pt_inception-2015-12-05-6726825d")}, 1e-6);
+  const auto expect = [this](const std::string& name, const std::vector<std::filesystem::path>& files,
+                             const std::vector<std::string>& options = {}) {
+    expect_same_in_batches(name, files, 1e-6, options);
+    expect_defined_on_odd_pictures(name, files, options);
+  };
+  const auto lpips = [this](const std::string& name) { return goldens() / fmt::format("metrics/lpips_lin_{}.safetensors", name); };
+  expect("lpips.alex", {published("torchvision_alexnet-owt-7be5be79"), lpips("alex")});
+  expect("lpips.squeeze", {published("torchvision_squeezenet1_1-b8a52dc0"), lpips("squeeze")});
+  expect("lpips.vgg", {published("torchvision_vgg16-397923af"), lpips("vgg")});
+  const auto dists = write_dists(folder_);
+  expect("dists", dists);
+  expect("dists", dists, {"resize=32"});
+  expect("clipiqa", {published("clip_RN50")});
+  expect("musiq", {published("musiq_koniq_ckpt-e95806b9")});
+  expect("topiq_nr", {published("cfanet_nr_koniq_res50-9a73138b")});
+  expect("maniqa", {published("maniqa_koniq_ckpt_koniq10k", maniqa_weight)}, {"crops=1"});
+  expect("fid", {published("pt_inception-2015-12-05-6726825d")});
+}
+
+TEST_F(MetricInvariance, OddPicturesHaveAValueOrAMessage) {
+  LPNSR_REQUIRE_GOLDENS();
+  const auto nrqm = goldens() / "metrics/nrqm_synthetic_model.mat", pristine = goldens() / "metrics/niqe_pristine.safetensors";
+  for (const std::string name : {"psnr", "ssim"}) {
+    for (const auto& protocol : psnr_ssim_protocols()) expect_defined_on_odd_pictures(name, {}, {"protocol=\"" + protocol + "\""});
+  }
+  expect_defined_on_odd_pictures("niqe", {pristine});
+  expect_defined_on_odd_pictures("nrqm", {nrqm});
+  expect_defined_on_odd_pictures("pi", {nrqm, pristine});
 }
 
 }  // namespace
