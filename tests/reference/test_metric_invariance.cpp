@@ -1,6 +1,7 @@
 // A metric's value depends on the picture alone: not on what was scored before or with it, nor on the number of threads.
 #include <ATen/Parallel.h>
 
+#include "core/error.h"
 #include "eval/metrics.h"
 #include "eval/psnr_ssim.h"
 #include "tests/support/metric_cases.h"
@@ -93,7 +94,9 @@ class MetricInvariance : public ::testing::Test {
                       (name == "pi" && what.size() == 5))
               << name << " of " << what << ": " << value;
           if (!metric.needs_reference()) break;
-          if (share == 1.0 && !metric.higher_is_better) EXPECT_NEAR(value, 0, 1e-5) << name << " of " << what << " beside itself";
+          if (share == 1.0 && !metric.higher_is_better) {
+            EXPECT_NEAR(value, 0, 1e-5) << name << " of " << what << " beside itself";
+          }
         }
       } catch (const UsageError& error) {
         EXPECT_THAT(error.what(), ::testing::AnyOf(::testing::HasSubstr("pixels"), ::testing::HasSubstr("side"))) << name << " of " << what;
