@@ -41,10 +41,30 @@ AutoencoderAttention::AutoencoderAttention(int64_t channels, const AutoencoderBa
   out_ = register_module("proj_out", convolution(channels, channels, 1));
 }
 
+namespace {
+
+// Softmax(q k^T / sqrt(C)) v, tokens [N,1,T,C].
+at::Tensor token_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  if (!q.device().is_cpu() || q.scalar_type() != at::kBFloat16 || (torch::GradMode::is_enabled() && q.requires_grad()))
+    return at::scaled_dot_product_attention(q, k, v);
+  // LibTorch's own operator leaves bfloat16 to MKL, which multiplies in float32 where the processor is not Intel's.
+  constexpr int64_t kQueries = 512;  // whose scores the caches hold
+  const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
+  auto result = at::empty_like(q);
+  for (int64_t first = 0; first < q.size(2); first += kQueries) {
+    const int64_t last = std::min(first + kQueries, q.size(2));
+    const auto scores = at::matmul(q.slice(2, first, last), k.transpose(2, 3)).to(at::kFloat).mul_(scale);
+    result.slice(2, first, last).copy_(at::matmul(at::softmax(scores, -1).to(at::kBFloat16), v));
+  }
+  return result;
+}
+
+}  // namespace
+
 at::Tensor AutoencoderAttention::forward(const at::Tensor& x) {
   const auto normed = norm_(x);
   const auto tokens = [](const at::Tensor& map) { return map.permute({0, 2, 3, 1}).flatten(1, 2).unsqueeze(1); };  // [N,1,HW,C]
-  const auto h = at::scaled_dot_product_attention(tokens(q_(normed)), tokens(k_(normed)), tokens(v_(normed)));
+  const auto h = token_attention(tokens(q_(normed)), tokens(k_(normed)), tokens(v_(normed)));
   return x + out_(h.view({x.size(0), x.size(2), x.size(3), x.size(1)}).permute({0, 3, 1, 2}));
 }
 

@@ -27,9 +27,23 @@ inline V exponential(V x) {
   return Lanes::mul(p, Lanes::power_of_two(n));
 }
 
-inline V sigmoid(V x) { return Lanes::div(Lanes::all(1.0F), Lanes::add(Lanes::all(1.0F), exponential(Lanes::sub(Lanes::zero(), x)))); }
+// For values that are kept as T: in bfloat16 three more digits than that has are enough.
+template <class T>
+V sigmoid(V x) {
+  return Lanes::div(Lanes::all(1.0F), Lanes::add(Lanes::all(1.0F), exponential(Lanes::sub(Lanes::zero(), x))));
+}
+template <>
+inline V sigmoid<uint16_t>(V x) {
+  const V power = Lanes::max(Lanes::min(Lanes::mul(x, Lanes::all(-1.44269504F)), Lanes::all(125.0F)), Lanes::all(-125.0F));
+  const V n = Lanes::nearest(power), r = Lanes::sub(power, n);  // 2^r, |r| <= 1/2, by Taylor's polynomial: relative error 5e-5
+  V p = Lanes::all(9.6181e-3F);
+  constexpr float taylor[] = {5.55041e-2F, 0.240226507F, 0.693147181F, 1.0F};
+  for (const float c : taylor) p = Lanes::fma(p, r, Lanes::all(c));
+  return Lanes::reciprocal(Lanes::fma(p, Lanes::power_of_two(n), Lanes::all(1.0F)));
+}
 
-// The prologue at one place of the channels: loaded once, used for many pixels.
+// The prologue of values of type T at one place of the channels: loaded once, used for many pixels.
+template <class T>
 struct PrologueHere {
   V scale, shift;
   bool affine, silu;
@@ -41,12 +55,12 @@ struct PrologueHere {
   V argument(V x) const { return affine ? Lanes::fma(x, scale, shift) : x; }
   V operator()(V x) const {
     x = argument(x);
-    return silu ? Lanes::mul(x, sigmoid(x)) : x;
+    return silu ? Lanes::mul(x, sigmoid<T>(x)) : x;
   }
   // Of the loss in argument(x), given its gradient in (*this)(x).
   V gradient(V x, V of_result) const {
     if (!silu) return of_result;
-    const V z = argument(x), s = sigmoid(z);  // (z s)' = s (1 + z (1 - s))
+    const V z = argument(x), s = sigmoid<T>(z);  // (z s)' = s (1 + z (1 - s))
     return Lanes::mul(of_result, Lanes::mul(s, Lanes::fma(z, Lanes::sub(Lanes::all(1.0F), s), Lanes::all(1.0F))));
   }
 };
@@ -88,7 +102,7 @@ void apply_to(const Map& map, const Prologue& prologue, int64_t picture, int64_t
   T* y = static_cast<T*>(result.data);
   for (int64_t p = start + first; p < start + last; ++p) {
     for (int64_t c = 0; c < channels; c += Lanes::count) {
-      const PrologueHere here(prologue, picture * channels + c);
+      const PrologueHere<T> here(prologue, picture * channels + c);
       Lanes::store(y + p * channels + c, here(Lanes::load(x + p * channels + c)));
     }
   }
@@ -109,7 +123,7 @@ void gradient_sums_of(const Map& map, const Map& gradient, const Prologue& prolo
   for (int64_t run = first; run < last; run += kRun) {
     const int64_t end = run + kRun < last ? run + kRun : last;
     for (int64_t c = 0; c < channels; c += Lanes::count) {
-      const PrologueHere here(prologue, picture * channels + c);
+      const PrologueHere<T> here(prologue, picture * channels + c);
       const V middle = Lanes::load(pivot + c);
       V s = Lanes::zero(), q = Lanes::zero();
       for (int64_t p = run; p < end; ++p) {
@@ -140,7 +154,7 @@ void apply_gradient_to(const Map& map, const Map& gradient, const Prologue& prol
   for (int64_t p = start + first; p < start + last; ++p) {
     for (int64_t c = 0; c < channels; c += Lanes::count) {
       const int64_t at = picture * channels + c;
-      const PrologueHere here(prologue, at);
+      const PrologueHere<T> here(prologue, at);
       const V value = Lanes::load(x + p * channels + c), dz = here.gradient(value, Lanes::load(dy + p * channels + c));
       Lanes::store(dx + p * channels + c, Lanes::fma(dz, here.scale, Lanes::fma(value, Lanes::load(slope + at), Lanes::load(offset + at))));
     }

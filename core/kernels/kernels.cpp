@@ -27,9 +27,18 @@ bool has_avx512() {
 #endif
 }
 
+bool has_avx512_bf16() {
+#if defined(__x86_64__)
+  return has_avx512() && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
 const Kernels* named(const std::string& name) {
   const Kernels* found = nullptr;
 #if defined(__x86_64__)
+  if (name == "avx512_bf16" && has_avx512_bf16()) found = &kKernelsAvx512Bf16;
   if (name == "avx512" && has_avx512()) found = &kKernelsAvx512;
   if (name == "avx2" && has_avx2()) found = &kKernelsAvx2;
 #endif
@@ -37,8 +46,9 @@ const Kernels* named(const std::string& name) {
     std::string known = "off";
     if (has_avx2()) known += ", avx2";
     if (has_avx512()) known += ", avx512";
-    throw UsageError(
-        fmt::format("LPNSR_KERNELS is '{}'; this processor has {}{}", name, known, did_you_mean(name, {"off", "avx2", "avx512"})));
+    if (has_avx512_bf16()) known += ", avx512_bf16";
+    throw UsageError(fmt::format("LPNSR_KERNELS is '{}'; this processor has {}{}", name, known,
+                                 did_you_mean(name, {"off", "avx2", "avx512", "avx512_bf16"})));
   }
   return found;
 }
@@ -49,7 +59,7 @@ const Kernels* kernels() {
   static const Kernels* const found = [] {
     const char* wanted = std::getenv("LPNSR_KERNELS");
     if (wanted != nullptr && *wanted != '\0') return named(wanted);
-    return named(has_avx512() ? "avx512" : has_avx2() ? "avx2" : "off");
+    return named(has_avx512_bf16() ? "avx512_bf16" : has_avx512() ? "avx512" : has_avx2() ? "avx2" : "off");
   }();
   return found;
 }

@@ -29,10 +29,27 @@ struct Filters {
   int64_t out_stride = 0, in_stride = 0, tap_stride = 0;
 };
 
-// Winograd's F(4x4, 3x3): tiles of 4x4 results from 6x6 inputs through 36 products. Tiles are counted over batch, rows, columns.
-constexpr int64_t kWinogradTile = 4, kWinogradProducts = 36;
-// Floats between the 36 planes of what is transformed: planes a power of two apart would share the lines of one set of the cache.
-constexpr int64_t kPlanePadding = 16;
+// Elements between the planes of what Winograd's forms transform: planes a power of two apart would share the lines of one set of the
+// cache.
+constexpr int64_t plane_padding(int64_t element_bytes) { return 64 / element_bytes; }
+
+// One of Winograd's forms F(m x m, 3x3): tiles of m x m results, from (m + 2)^2 products each. Tiles are counted over batch, rows, columns.
+struct Winograd {
+  int64_t tile = 0;          // m
+  int64_t factor_bytes = 0;  // of an element of u and v: float or bfloat16
+  // Blocks first..last-1: u [last - first][products][in * filters + plane_padding], zero beyond `out`.
+  void (*transform_filters)(const Filters& filters, int64_t first, int64_t last, void* u) = nullptr;
+  // v [products][...][channels]: tile t at v + (t - origin) * channels, products `stride` apart. Outside the map lie zeros. `twice`: the
+  // map is taken as if each pixel were repeated 2x2 (its height and width are those before).
+  void (*transform_input)(const Map& map, const Prologue& prologue, bool twice, int64_t first, int64_t last, int64_t origin, int64_t stride,
+                          void* v) = nullptr;
+  // result tiles first..last-1 of the filters of one block, whose transformed filters are u, plus bias and residual (each may be null /
+  // empty). scratch: [products][last - first][filters].
+  void (*multiply)(const void* v, int64_t stride, int64_t origin, int64_t in, const void* u, int64_t block, int64_t first, int64_t last,
+                   const float* bias, const Map& residual, float* scratch, const Map& result) = nullptr;
+
+  constexpr int64_t products() const { return (tile + 2) * (tile + 2); }
+};
 
 // Softmax(scale q k^T + bias) v within windows of a map [N,H,W,3*heads*depth], q, k and v of a head next to each other's. The windows lie
 // `shift` pixels down and right of the map's corner and wrap around.
@@ -48,16 +65,7 @@ struct Kernels {
   int64_t lanes;         // of a vector
   int64_t filters;       // in a block of transformed filters, 2 lanes
   int64_t rows_at_once;  // tiles that share a product's registers
-  // Blocks first..last-1: u [last - first][36][in * filters + kPlanePadding], zero beyond `out`.
-  void (*transform_filters)(const Filters& filters, int64_t first, int64_t last, float* u);
-  // v [36][...][channels]: tile t at v + (t - origin) * channels, products `stride` apart. Outside the map lie zeros. `twice`: the map is
-  // taken as if each pixel were repeated 2x2 (its height and width are those before).
-  void (*transform_input)(const Map& map, const Prologue& prologue, bool twice, int64_t first, int64_t last, int64_t origin, int64_t stride,
-                          float* v);
-  // result tiles first..last-1 of the filters of one block, whose transformed filters are u, plus bias and residual (each may be null /
-  // empty). scratch: [36][last - first][filters].
-  void (*multiply)(const float* v, int64_t stride, int64_t origin, int64_t in, const float* u, int64_t block, int64_t first, int64_t last,
-                   const float* bias, const Map& residual, float* scratch, const Map& result);
+  Winograd f4, f6, f2;   // f2, with products in bfloat16, is empty where the processor has none
   // Sums over pixels first..last-1 of one picture: of x - pivot[c] and of its square, [channels] each.
   void (*moments)(const Map& map, int64_t picture, int64_t first, int64_t last, const float* pivot, double* sum, double* square);
   // result = prologue(map) for pixels first..last-1 of one picture.
@@ -77,6 +85,6 @@ struct Kernels {
 // AVX-512 and where they are off: LibTorch's operators then do the work. Throws UsageError for another name.
 const Kernels* kernels();
 
-extern const Kernels kKernelsAvx2, kKernelsAvx512;
+extern const Kernels kKernelsAvx2, kKernelsAvx512, kKernelsAvx512Bf16;
 
 }  // namespace lpnsr::kernels

@@ -5,7 +5,7 @@
 
 namespace lpnsr::kernels {
 
-const Kernels kKernelsAvx2 = {Lanes::count, kFilters, Lanes::rows,   transform_filters, transform_input, multiply,
-                              moments,      apply,    gradient_sums, apply_gradient,    attend};
+const Kernels kKernelsAvx2 = {Lanes::count,  kFilters,       Lanes::rows, winograd_of<F4>(), winograd_of<F6>(), {}, moments, apply,
+                              gradient_sums, apply_gradient, attend};
 
 }  // namespace lpnsr::kernels

@@ -29,12 +29,32 @@ struct Lanes {
   static V sub(V a, V b) { return _mm256_sub_ps(a, b); }
   static V mul(V a, V b) { return _mm256_mul_ps(a, b); }
   static V div(V a, V b) { return _mm256_div_ps(a, b); }
+  static V reciprocal(V a) { return _mm256_rcp_ps(a); }  // 12 bits
   static V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
   static V min(V a, V b) { return _mm256_min_ps(a, b); }
   static V max(V a, V b) { return _mm256_max_ps(a, b); }
   static V nearest(V a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   static V power_of_two(V integral) {  // in the range of normal numbers
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(integral), _mm256_set1_epi32(127)), 23));
+  }
+  static void transpose(V* rows) {
+    V pairs[count], fours[count];
+    for (int i = 0; i < count; i += 2) {
+      pairs[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+      pairs[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+    }
+    const auto low = [](V a, V b) { return _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(a), _mm256_castps_pd(b))); };
+    const auto high = [](V a, V b) { return _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(a), _mm256_castps_pd(b))); };
+    for (int i = 0; i < count; i += 4) {  // half h of fours[i + j]: column 4 h + j of rows i..i+3
+      fours[i] = low(pairs[i], pairs[i + 2]);
+      fours[i + 1] = high(pairs[i], pairs[i + 2]);
+      fours[i + 2] = low(pairs[i + 1], pairs[i + 3]);
+      fours[i + 3] = high(pairs[i + 1], pairs[i + 3]);
+    }
+    for (int j = 0; j < 4; ++j) {
+      rows[j] = _mm256_permute2f128_ps(fours[j], fours[4 + j], 0x20);
+      rows[4 + j] = _mm256_permute2f128_ps(fours[j], fours[4 + j], 0x31);
+    }
   }
   static float largest(V a) {
     __m128 h = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));

@@ -36,7 +36,7 @@ TEST(Kernels, TheNamedInstructionSetIsTaken) {
   if (wanted == nullptr) GTEST_SKIP() << "none is named";
   const std::string name = wanted;
   const int64_t lanes = kernels::kernels() == nullptr ? 0 : kernels::kernels()->lanes;
-  EXPECT_EQ(lanes, name == "avx512" ? 16 : name == "avx2" ? 8 : 0);
+  EXPECT_EQ(lanes, name == "avx512" || name == "avx512_bf16" ? 16 : name == "avx2" ? 8 : 0);
 }
 
 TEST(Winograd, EqualsTheDirectConvolution) {
@@ -65,14 +65,37 @@ TEST(Winograd, EqualsTheDirectConvolution) {
   }
 }
 
-TEST(Winograd, Bfloat16IsRoundedOnlyAtBothEnds) {
+at::Tensor as_bfloat16(const at::Tensor& x) { return x.to(torch::kBFloat16); }
+
+TEST(Winograd, LargeMapsInBfloat16AreRoundedOnlyAtBothEnds) {
   SKIP_WITHOUT_KERNELS();
-  const auto x = as_float(normal({1, 64, 20, 20}, 1)).to(torch::kBFloat16),
-             weight = as_float(normal({32, 64, 3, 3}, 2) / 24).to(torch::kBFloat16);
+  const auto x = as_bfloat16(normal({1, 64, 36, 36}, 1)), weight = as_bfloat16(normal({32, 64, 3, 3}, 2) / 24);
   const auto want = at::conv2d(x.to(torch::kFloat64), weight.to(torch::kFloat64), {}, 1, 1);
   const auto got = winograd_convolution(x, weight, {});
   EXPECT_EQ(got.scalar_type(), torch::kBFloat16);
-  EXPECT_TRUE(close(got, want, 1e-4, 0.5 / 128));  // half a unit in the last place
+  EXPECT_TRUE(close(got, want, 3e-4, 0.5 / 128));  // half a unit in the last place
+}
+
+// Where products are in bfloat16 the error is no more than three times that of LibTorch's convolution in bfloat16, whose inputs are
+// the same: 0.4 % of the result's deviation against 0.2 %.
+TEST(Winograd, SmallMapsInBfloat16AreNearlyAsGoodAsADirectConvolution) {
+  SKIP_WITHOUT_KERNELS();
+  for (const MapCase& c : {MapCase{2, 320, 16, 16, 64}, MapCase{1, 256, 8, 8, 96}, MapCase{1, 64, 32, 30, 32}}) {
+    const auto x = as_bfloat16(normal({c.batch, c.channels, c.height, c.width}, 1)),
+               weight = as_bfloat16(normal({c.filters, c.channels, 3, 3}, 2) / std::sqrt(9.0 * static_cast<double>(c.channels)));
+    if (!winograd_fits(x, weight)) continue;
+    const auto want = at::conv2d(x.to(torch::kFloat64), weight.to(torch::kFloat64), {}, 1, 1);
+    const auto error = [&](const at::Tensor& got) {
+      return (got.to(torch::kFloat64) - want).norm().item<double>() / want.norm().item<double>();
+    };
+    EXPECT_LT(error(winograd_convolution(x, weight, {})), 3 * error(at::conv2d(x, weight, {}, 1, 1)));
+    const auto gradient = as_bfloat16(want);
+    const auto wanted =
+        std::get<0>(at::convolution_backward(gradient.to(torch::kFloat64), x.to(torch::kFloat64), weight.to(torch::kFloat64),
+                                             at::OptionalIntArrayRef(), {1, 1}, {1, 1}, {1, 1}, false, {0, 0}, 1, {true, false, false}));
+    EXPECT_LT((winograd_input_gradient(gradient, weight).to(torch::kFloat64) - wanted).norm().item<double>(),
+              6e-3 * wanted.norm().item<double>());
+  }
 }
 
 TEST(Winograd, SameBytesForAnyNumberOfThreads) {
