@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,12 +19,14 @@ constexpr uint64_t buffer_size = 64 * 1024;
 
 class FileSource : public ByteSource {
  public:
-  explicit FileSource(const std::filesystem::path& path) : ByteSource(path.string()), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  FileSource(const std::filesystem::path& path, FileAccess access)
+      : ByteSource(path.string()), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     if (file_ < 0) throw Error(fmt::format("{}: cannot be opened: {}", name(), std::strerror(errno)));
     struct stat status {};
     const bool known = ::fstat(file_, &status) == 0;
     if (known && S_ISREG(status.st_mode) && status.st_size > 0) {
       size_ = static_cast<uint64_t>(status.st_size);
+      if (access == FileAccess::mapped) map();
       return;
     }
     ::close(file_);
@@ -33,6 +36,13 @@ class FileSource : public ByteSource {
   uint64_t size() const override { return size_; }
 
  private:
+  void map() {
+    void* begin = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, file_, 0);
+    if (begin == MAP_FAILED) return;  // a file system that cannot: the bytes are copied
+    ::madvise(begin, size_, MADV_WILLNEED);
+    mapping_ = {static_cast<char*>(begin), [size = size_](char* bytes) { ::munmap(bytes, size); }};
+  }
+  std::shared_ptr<char> mapping() const override { return mapping_; }
   void read_inside(uint64_t offset, char* to, uint64_t count) const override {
     while (count > 0) {
       const ssize_t got = ::pread(file_, to, count, static_cast<off_t>(offset));
@@ -46,6 +56,7 @@ class FileSource : public ByteSource {
   }
   int file_;
   uint64_t size_ = 0;
+  std::shared_ptr<char> mapping_;
 };
 
 class MemorySource : public ByteSource {
@@ -68,11 +79,21 @@ uint64_t from_little_endian(std::string_view bytes) {
 
 void ByteSource::fail(const std::string& what) const { throw DataError(name_ + ": " + what); }
 
-void ByteSource::read(uint64_t offset, void* to, uint64_t count) const {
+void ByteSource::check_range(uint64_t offset, uint64_t count) const {
   if (offset > size() || count > size() - offset) {
     fail(fmt::format("ends too early: {} bytes are needed from byte {} on, but it has only {} (truncated?)", count, offset, size()));
   }
+}
+
+void ByteSource::read(uint64_t offset, void* to, uint64_t count) const {
+  check_range(offset, count);
   if (count > 0) read_inside(offset, static_cast<char*>(to), count);
+}
+
+std::shared_ptr<void> ByteSource::mapped(uint64_t offset, uint64_t count) const {
+  check_range(offset, count);
+  const auto whole = mapping();
+  return whole ? std::shared_ptr<void>(whole, whole.get() + offset) : nullptr;
 }
 
 std::string ByteSource::read_text(uint64_t offset, uint64_t count) const {
@@ -86,7 +107,9 @@ uint64_t ByteSource::read_little_endian(uint64_t offset, int bytes) const {
   return from_little_endian(read_text(offset, static_cast<uint64_t>(bytes)));
 }
 
-std::unique_ptr<ByteSource> open_file(const std::filesystem::path& path) { return std::make_unique<FileSource>(path); }
+std::unique_ptr<ByteSource> open_file(const std::filesystem::path& path, FileAccess access) {
+  return std::make_unique<FileSource>(path, access);
+}
 
 std::unique_ptr<ByteSource> memory_source(std::string_view bytes, std::string name) {
   return std::make_unique<MemorySource>(bytes, std::move(name));

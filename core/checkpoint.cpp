@@ -189,8 +189,8 @@ void strip_prefixes(WeightsFile& file) {
 
 }  // namespace
 
-WeightsFile read_weights(const std::filesystem::path& path) {
-  const auto source = open_file(path);
+WeightsFile read_weights(const std::filesystem::path& path, FileAccess access) {
+  const auto source = open_file(path, access);
   WeightsFile result;
   // The length that begins a safetensors file may look like the beginning of a pickle.
   const bool safetensors = looks_like_safetensors(*source);
@@ -200,7 +200,7 @@ WeightsFile read_weights(const std::filesystem::path& path) {
     result.format = file.format();
     WeightsFinder(*source, file).find(result);
   } else if (safetensors) {
-    result = read_safetensors(path);
+    result = read_safetensors(path, access);
   } else {
     refuse_unknown(*source);
   }

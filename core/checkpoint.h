@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "core/byte_source.h"
 #include "core/state_dict.h"
 
 namespace lpnsr {
@@ -18,11 +19,11 @@ struct WeightsFile {
 
 // Finds the weights where the official files have them (params_ema before params, state_dict, model, ema…) and strips `module.`,
 // `_orig_mod.` and `module._orig_mod.`. Throws DataError: what is wrong, with the file's name first. Accepts nothing that would need code
-// to run.
-WeightsFile read_weights(const std::filesystem::path& path);
+// to run. The tensors of a file that is mapped lie in it.
+WeightsFile read_weights(const std::filesystem::path& path, FileAccess access = FileAccess::copied);
 
 // Every tensor of a safetensors file as it is: no nesting, no prefix.
-WeightsFile read_safetensors(const std::filesystem::path& path);
+WeightsFile read_safetensors(const std::filesystem::path& path, FileAccess access = FileAccess::copied);
 
 // Written atomically (core/files.h); tensors may live on any device.
 void write_safetensors(const std::filesystem::path& path, const StateDict& tensors,

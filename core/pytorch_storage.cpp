@@ -41,6 +41,8 @@ class ZipStorages : public StorageReader {
       source_.fail(
           fmt::format("'{}' of the archive has {} bytes instead of {} elements of {}", name, entry->size, info.count, toString(info.type)));
     }
+    const auto in_place = tensor_over_bytes({info.count}, info.type, archive_.mapped(name, *entry));
+    if (in_place.defined()) return in_place;
     return tensor_of_bytes({info.count}, info.type, [&](void* to, uint64_t) { archive_.read(name, *entry, to); });
   }
   const ByteSource& source_;
@@ -80,6 +82,8 @@ class LegacyStorages : public StorageReader {
   at::Tensor read(const StorageInfo& info) override {
     const auto offset = offsets_.find(info.key);
     if (offset == offsets_.end()) source_.fail(fmt::format("the storage '{}' is not in the file", info.key));
+    const auto in_place = tensor_over_bytes({info.count}, info.type, source_.mapped(offset->second, *byte_count({info.count}, info.type)));
+    if (in_place.defined()) return in_place;
     return tensor_of_bytes({info.count}, info.type, [&](void* to, uint64_t count) { source_.read(offset->second, to, count); });
   }
   const ByteSource& source_;

@@ -79,8 +79,10 @@ SafetensorsContent parse_safetensors(const ByteSource& source) {
   SafetensorsContent content;
   content.metadata = std::move(header.metadata);
   for (SafetensorsEntry& entry : header.entries) {
-    at::Tensor value =
-        tensor_of_bytes(entry.shape, entry.type, [&](void* to, uint64_t count) { source.read(start + entry.begin, to, count); });
+    at::Tensor value = tensor_over_bytes(entry.shape, entry.type, source.mapped(start + entry.begin, entry.end - entry.begin));
+    if (!value.defined()) {
+      value = tensor_of_bytes(entry.shape, entry.type, [&](void* to, uint64_t count) { source.read(start + entry.begin, to, count); });
+    }
     content.tensors.add(std::move(entry.key), std::move(value));
   }
   return content;
@@ -107,8 +109,8 @@ void write_safetensors(std::ostream& out, const StateDict& tensors, const std::m
   }
 }
 
-WeightsFile read_safetensors(const std::filesystem::path& path) {
-  SafetensorsContent content = parse_safetensors(*open_file(path));
+WeightsFile read_safetensors(const std::filesystem::path& path, FileAccess access) {
+  SafetensorsContent content = parse_safetensors(*open_file(path, access));
   WeightsFile file;
   file.tensors = std::move(content.tensors);
   file.metadata = std::move(content.metadata);

@@ -1,5 +1,7 @@
 #include "core/state_dict.h"
 
+#include <cmath>
+
 #include <fmt/ranges.h>
 
 #include "core/error.h"
@@ -96,6 +98,7 @@ std::vector<std::string> nan_entries(const StateDict& weights, const LoadOptions
   std::vector<std::string> found;
   for (const auto& [key, value] : weights) {
     if (contains_any(key, options.derived) || !value.is_floating_point()) continue;
+    if (!std::isnan(value.sum().item<double>())) continue;  // one pass; infinities of both signs give NaN too
     const int64_t count = value.isnan().sum().item<int64_t>();
     if (count > 0) found.push_back(fmt::format("{}: {} of {} values", key, count, value.numel()));
   }

@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include <ATen/ops/from_blob.h>
+
 namespace lpnsr {
 
 std::optional<uint64_t> byte_count(at::IntArrayRef shape, c10::ScalarType type) {
@@ -23,6 +25,13 @@ at::Tensor tensor_of_bytes(at::IntArrayRef shape, c10::ScalarType type, const st
   at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(type == at::kBool ? at::kByte : type));
   fill(tensor.data_ptr(), tensor.nbytes());
   return type == at::kBool ? tensor.ne(0) : tensor;
+}
+
+at::Tensor tensor_over_bytes(at::IntArrayRef shape, c10::ScalarType type, const std::shared_ptr<void>& bytes) {
+  const bool aligned = reinterpret_cast<uintptr_t>(bytes.get()) % c10::elementSize(type) == 0;
+  if (!bytes || type == at::kBool || !aligned) return {};
+  return at::from_blob(
+      bytes.get(), shape, [bytes](void*) {}, at::TensorOptions().dtype(type));
 }
 
 }  // namespace lpnsr

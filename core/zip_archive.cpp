@@ -170,13 +170,23 @@ const ZipEntry* ZipArchive::find(const std::string& name) const {
 }
 
 void ZipArchive::read(const std::string& name, const ZipEntry& entry, void* to) const {
-  auto* bytes = static_cast<unsigned char*>(to);
   if (entry.method == stored) {
     source_.read(entry.data, to, entry.size);
-  } else if (!Inflater(source_).run(entry, bytes)) {
+  } else if (!Inflater(source_).run(entry, static_cast<unsigned char*>(to))) {
     source_.fail(fmt::format("'{}' of the archive cannot be decompressed: the file is damaged", name));
   }
-  if (crc32_z(0, bytes, entry.size) != entry.crc) {
+  check(name, entry, to);
+}
+
+std::shared_ptr<void> ZipArchive::mapped(const std::string& name, const ZipEntry& entry) const {
+  if (entry.method != stored) return nullptr;
+  auto bytes = source_.mapped(entry.data, entry.size);
+  if (bytes) check(name, entry, bytes.get());
+  return bytes;
+}
+
+void ZipArchive::check(const std::string& name, const ZipEntry& entry, const void* bytes) const {
+  if (crc32_z(0, static_cast<const unsigned char*>(bytes), entry.size) != entry.crc) {
     source_.fail(fmt::format("'{}' of the archive is damaged: its CRC-32 is not the one that was written", name));
   }
 }

@@ -28,11 +28,14 @@ class ZipArchive {
   const ZipEntry* find(const std::string& name) const;
   // Writes entry.size bytes to `to`. Throws DataError where the bytes are not those that were written (CRC-32).
   void read(const std::string& name, const ZipEntry& entry, void* to) const;
+  // The bytes where they lie, checked likewise; null where the entry is compressed or the source has none (ByteSource::mapped).
+  std::shared_ptr<void> mapped(const std::string& name, const ZipEntry& entry) const;
   std::string read_text(const std::string& name, const ZipEntry& entry) const;
 
  private:
   void read_directory(uint64_t offset, uint64_t size, uint64_t count);
   void locate_data();
+  void check(const std::string& name, const ZipEntry& entry, const void* bytes) const;
   const ByteSource& source_;
   std::map<std::string, ZipEntry> entries_;
 };

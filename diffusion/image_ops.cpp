@@ -57,14 +57,40 @@ at::Tensor wavelet_color_fix(const at::Tensor& content, const at::Tensor& style)
   return wavelet_decomposition(content).high + wavelet_decomposition(style).low;
 }
 
+namespace {
+
+// The floor under the root keeps the quotient of two flat channels finite.
+at::Tensor floored_deviation(const at::Tensor& variance) { return (variance + 1e-5).sqrt(); }
+
+}  // namespace
+
+ChannelMoments channel_moments(const at::Tensor& image) {
+  const auto mean = image.mean({-2, -1}, /*keepdim=*/true);
+  const bool several = image.size(-1) * image.size(-2) > 1;
+  return {mean, floored_deviation(several ? image.var({-2, -1}, /*unbiased=*/true, /*keepdim=*/true) : torch::zeros_like(mean))};
+}
+
+void MomentSums::add(const at::Tensor& rows) {
+  const auto values = rows.to(torch::kFloat64);
+  const auto sum = values.sum({-2, -1}, /*keepdim=*/true), squares = values.square().sum({-2, -1}, /*keepdim=*/true);
+  sum_ = count_ == 0 ? sum : sum_ + sum;
+  squares_ = count_ == 0 ? squares : squares_ + squares;
+  count_ += rows.size(-2) * rows.size(-1);
+}
+
+ChannelMoments MomentSums::moments() const {
+  const auto count = static_cast<double>(count_);
+  const auto mean = sum_ / count;
+  const auto variance = ((squares_ - sum_ * mean) / std::max(1.0, count - 1)).clamp_min(0);
+  return {mean.to(torch::kFloat32), floored_deviation(variance).to(torch::kFloat32)};
+}
+
+at::Tensor adain_color_fix(const at::Tensor& content, const ChannelMoments& of_content, const ChannelMoments& of_style) {
+  return (content - of_content.mean) / of_content.deviation * of_style.deviation + of_style.mean;
+}
+
 at::Tensor adain_color_fix(const at::Tensor& content, const at::Tensor& style) {
-  const auto mean = [](const at::Tensor& image) { return image.mean({-2, -1}, /*keepdim=*/true); };
-  const auto deviation = [](const at::Tensor& image) {
-    const auto variance = image.size(-1) * image.size(-2) > 1 ? image.var({-2, -1}, /*unbiased=*/true, /*keepdim=*/true)
-                                                              : torch::zeros_like(image.narrow(-1, 0, 1).narrow(-2, 0, 1));
-    return (variance + 1e-5).sqrt();
-  };
-  return (content - mean(content)) / deviation(content) * deviation(style) + mean(style);
+  return adain_color_fix(content, channel_moments(content), channel_moments(style));
 }
 
 }  // namespace lpnsr

@@ -29,7 +29,23 @@ struct Wavelets {
 Wavelets wavelet_decomposition(const at::Tensor& image, int64_t levels = 5);
 // high(content) + low(style), not clamped; both [N,3,H,W].
 at::Tensor wavelet_color_fix(const at::Tensor& content, const at::Tensor& style);
-// Gives each channel of `content` the mean and deviation of `style`'s (unbiased variance + 1e-5 under the root, as StableSR and InvSR).
+// Of each channel, [N,C,1,1]. The deviation is the root of the unbiased variance + 1e-5, as in StableSR and InvSR.
+struct ChannelMoments {
+  at::Tensor mean, deviation;
+};
+ChannelMoments channel_moments(const at::Tensor& image);
+// The same of a picture [N,C,H,W] that comes in rows, summed in float64.
+class MomentSums {
+ public:
+  void add(const at::Tensor& rows);
+  ChannelMoments moments() const;  // float32
+
+ private:
+  at::Tensor sum_, squares_;
+  int64_t count_ = 0;
+};
+// Gives each channel of `content`, or of some rows of it, the mean and deviation of `style`'s.
+at::Tensor adain_color_fix(const at::Tensor& content, const ChannelMoments& of_content, const ChannelMoments& of_style);
 at::Tensor adain_color_fix(const at::Tensor& content, const at::Tensor& style);
 
 }  // namespace lpnsr

@@ -1,8 +1,11 @@
 #include "diffusion/restorer.h"
 
+#include <future>
 #include <numeric>
 
+#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <fmt/format.h>
+#include <torch/library.h>
 
 #include "core/error.h"
 #include "core/memory.h"
@@ -14,6 +17,17 @@
 
 namespace lpnsr {
 namespace {
+
+// A network whose weights come from a file needs no random ones first, which LibTorch's layers draw as they are made: a third of the time
+// that starting takes. This key, which LibTorch keeps for such modes, turns these draws off on a thread where it is included.
+constexpr auto kWithoutDraws = c10::DispatchKey::TESTING_ONLY_GenericMode;
+at::Tensor& leave_as_it_is(at::Tensor& tensor, double, double, std::optional<at::Generator>) { return tensor; }
+
+TORCH_LIBRARY_IMPL(_, TESTING_ONLY_GenericMode, library) { library.fallback(torch::CppFunction::makeFallthrough()); }
+TORCH_LIBRARY_IMPL(aten, TESTING_ONLY_GenericMode, library) {
+  library.impl("uniform_", leave_as_it_is);
+  library.impl("normal_", leave_as_it_is);
+}
 
 void check(const RestoreOptions& options, const SwinUNetOptions& network, const std::string& which) {
   const int64_t multiple = side_multiple(network);
@@ -35,8 +49,6 @@ at::Tensor fix_colors(const std::string& how, const at::Tensor& restored, const 
   if (how == "none") return restored;
   throw UsageError(fmt::format("restore.color_fix is '{}'; it must be wavelet, adain or none", how));
 }
-
-constexpr double kGibibyte = 1 << 30;
 
 // SinSR's padding, at the bottom and right.
 at::Tensor pad_without_edge(const at::Tensor& image, int64_t multiple) {
@@ -112,9 +124,22 @@ Restorer Restorer::load(const SystemOptions& system, const RestoreOptions& optio
     freeze(*network, precision);
     return network;
   };
-  return Restorer(system, options, in_precision(load_denoiser(system, weights)),
-                  predicts ? in_precision(load_noise_predictor(system, weights)) : NoisePredictor(nullptr),
-                  in_precision(load_autoencoder(system, weights)), load_pre_upsampler(system, weights, precision));
+  // Side by side: checking and arranging the weights of one network keeps a core busy.
+  const auto begin = [](const auto& load) {
+    return std::async(std::launch::async, [load] {
+      const c10::impl::IncludeDispatchKeyGuard without_draws(kWithoutDraws);
+      return load();
+    });
+  };
+  auto loading_denoiser = begin([&] { return in_precision(load_denoiser(system, weights)); });
+  auto loading_predictor = begin([&] { return predicts ? in_precision(load_noise_predictor(system, weights)) : NoisePredictor(nullptr); });
+  auto loading_autoencoder = begin([&] { return in_precision(load_autoencoder(system, weights)); });
+  auto loading_pre_upsampler = begin([&] { return load_pre_upsampler(system, weights, precision); });
+  // Of several that are missing the first of these is told.
+  auto denoiser = loading_denoiser.get();
+  auto predictor = loading_predictor.get();
+  auto autoencoder = loading_autoencoder.get();
+  return Restorer(system, options, denoiser, predictor, autoencoder, loading_pre_upsampler.get());
 }
 
 void Restorer::to(c10::Device device) {
@@ -152,9 +177,7 @@ double Restorer::least_memory(int64_t height, int64_t width) const {
 }
 
 double Restorer::memory_at_hand() const {
-  constexpr double kShare = 0.8;  // of what is free: other programs need some too, and the needs are estimates
-  const double mine = device_.is_cpu() ? static_cast<double>(resident_memory()) : held();
-  return (mine + kShare * static_cast<double>(available_memory(device_))) / kGibibyte;
+  return lpnsr::memory_at_hand(device_, device_.is_cpu() ? static_cast<double>(resident_memory()) : held());
 }
 
 int64_t Restorer::patch_step() const {
@@ -164,14 +187,13 @@ int64_t Restorer::patch_step() const {
 
 int64_t Restorer::patch_side(int64_t height, int64_t width) const {
   const int64_t step = patch_step(), whole = round_up(std::max(height, width), step);
-  int64_t side = options_.tile > 0 ? std::min(options_.tile, whole) : whole;
-  const auto needed = [&] { return (held() + memory().bounded(height, width, side, options_.tile_batch)) / kGibibyte; };
-  while (side > step && needed() > options_.memory) side -= step;
-  if (needed() > options_.memory) {
+  const auto needed = [&](int64_t side) { return (held() + memory().bounded(height, width, side, options_.tile_batch)) / kGibibyte; };
+  const int64_t side = largest_side(options_.tile > 0 ? std::min(options_.tile, whole) : whole, step, options_.memory, needed);
+  if (needed(side) > options_.memory) {
     throw Error(fmt::format(
         "{:.2f} GiB of memory are too few for a picture of {} x {} pixels: the networks and the program hold {:.2f} GiB, and the "
         "smallest patches bring that to {:.2f} GiB",
-        options_.memory, width, height, held() / kGibibyte, needed()));
+        options_.memory, width, height, held() / kGibibyte, needed(side)));
   }
   return side;
 }
@@ -266,9 +288,6 @@ at::Tensor Restorer::restore_published(const at::Tensor& lr, const std::optional
 
 void Restorer::restore_bounded(const at::Tensor& lr, int64_t side, const std::optional<at::Tensor>& reference, const Observe& observe,
                                const TakeRows& take) const {
-  if (options_.color_fix == "adain") {
-    throw UsageError("restore.color_fix = adain compares the whole pictures; where memory is bounded it must be wavelet or none");
-  }
   const auto padded = prepared(lr, options_.pad_multiple, /*power_of_two=*/false);
   const int64_t height = padded.size(2), width = padded.size(3);
   const auto grid = [&](int64_t scale) {
@@ -293,17 +312,28 @@ void Restorer::restore_bounded(const at::Tensor& lr, int64_t side, const std::op
   const auto x0 = sampler_.sample(inputs, draws_of(generator), observe);
   inputs = {};
 
-  int64_t left = lr.size(1) * scale_;
-  ColorRows colours(options_.color_fix == "wavelet", padded, scale_, [&](const at::Tensor& rows) {
-    const int64_t count = std::min(left, rows.size(2));  // what follows is padding
-    if (count > 0) take(rows[0].slice(1, 0, count).slice(2, 0, lr.size(2) * scale_));
-    left -= count;
-  });
   const auto decoded = [&](const std::vector<Patch>& patches) {
     const auto image = autoencoder_.ptr()->decode(gather(x0, patches)).to(torch::kFloat32);
     return (image.clamp(-1, 1) + 1) / 2;
   };
-  blend_rows(grid(scale_), decoded, [&](const at::Tensor& rows) { colours.add(rows.to(torch::kFloat32)); });
+  const auto each_row = [&](const TakeRows& use) {
+    blend_rows(grid(scale_), decoded, [&](const at::Tensor& rows) { use(rows.to(torch::kFloat32)); });
+  };
+  RowFix fix;
+  if (options_.color_fix == "wavelet") fix = wavelet_row_fix(padded, scale_);
+  if (options_.color_fix == "adain") {
+    // The moments of the whole come first: everything is decoded twice.
+    MomentSums restored;
+    each_row([&restored](const at::Tensor& rows) { restored.add(rows); });
+    fix = adain_row_fix(restored.moments(), padded, scale_);
+  }
+  int64_t left = lr.size(1) * scale_;
+  ColorRows colours(fix, height * scale_, [&](const at::Tensor& rows) {
+    const int64_t count = std::min(left, rows.size(2));  // what follows is padding
+    if (count > 0) take(rows[0].slice(1, 0, count).slice(2, 0, lr.size(2) * scale_));
+    left -= count;
+  });
+  each_row([&colours](const at::Tensor& rows) { colours.add(rows); });
 }
 
 void Restorer::restore_rows(const at::Tensor& lr, const std::optional<at::Tensor>& reference, const Observe& observe,

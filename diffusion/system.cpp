@@ -103,7 +103,7 @@ std::vector<NeededWeights> needed_weights(const SystemOptions& options, bool pre
 void load_frozen(torch::nn::Module& module, const std::string& name, const std::filesystem::path& folder, const std::string& purpose,
                  StateDict (*rename)(const StateDict&)) {
   const auto path = find_weights(name, folder, purpose);
-  const StateDict weights = read_weights(path).tensors;
+  const StateDict weights = read_weights(path, FileAccess::mapped).tensors;
   load_strictly(module, rename == nullptr ? weights : rename(weights), path.string());
   freeze(module);
 }

@@ -31,34 +31,63 @@ void check_sizes(const PicturePair& pair, const DecodedPair& pictures) {
                                pictures.reference.size(2), pictures.reference.size(1)));
 }
 
-// Features of both sides, picture by picture.
+// Features of both sides, a batch at a time.
 struct SetFeatures {
   std::vector<at::Tensor> pictures, references;
 };
 
-// One value for each metric; metrics of sets keep their features instead.
-std::vector<double> score(const PicturePair& pair, const DecodedPair& pictures, const std::vector<Metric>& metrics,
-                          std::vector<SetFeatures>& features) {
-  std::vector<double> values;
+// Pictures that are scored together.
+struct Batch {
+  std::vector<PicturePair> pairs;
+  Metric::Pictures images, references;  // as many, or no references
+  int64_t pixels = 0;
+
+  void add(const PicturePair& pair, const DecodedPair& pictures) {
+    pairs.push_back(pair);
+    images.push_back(pictures.image);
+    if (pictures.reference.defined()) references.push_back(pictures.reference);
+    pixels += pictures.image.size(1) * pictures.image.size(2);
+  }
+  Batch only(size_t i) const { return {{pairs[i]}, {images[i]}, references.empty() ? references : Metric::Pictures{references[i]}}; }
+};
+
+// The values of a batch; of a metric of sets NaN, its features are kept.
+std::vector<double> values_of(const Batch& batch, const Metric& metric, SetFeatures& features) {
+  try {
+    if (metric.kind != MetricKind::set) return scores_of(metric, batch.images, batch.references);
+    const auto of_pictures = metric.features(batch.images), of_references = metric.features(batch.references);
+    features.pictures.push_back(of_pictures);
+    features.references.push_back(of_references);
+    return std::vector<double>(batch.images.size(), std::numeric_limits<double>::quiet_NaN());
+  } catch (const UsageError& error) {
+    if (batch.pairs.size() == 1)
+      throw UsageError(fmt::format("{}: {}: {}", batch.pairs.front().picture.string(), metric.name, error.what()));
+    // Which picture it is comes out one by one.
+    std::vector<double> values;
+    for (size_t i = 0; i < batch.pairs.size(); ++i) values.push_back(values_of(batch.only(i), metric, features).front());
+    return values;
+  }
+}
+
+// One row a picture, one value for each metric.
+std::vector<PictureScores> score(const Batch& batch, const std::vector<Metric>& metrics, std::vector<SetFeatures>& features) {
+  std::vector<PictureScores> rows;
+  for (const auto& pair : batch.pairs) rows.push_back({pair.picture.filename().string(), {}});
   for (size_t m = 0; m < metrics.size(); ++m) {
     const auto& metric = metrics[m];
-    if (metric.needs_reference() && !pictures.reference.defined())
+    if (metric.needs_reference() && batch.references.empty())
       throw UsageError("metric '" + metric.name + "' compares with a reference: name its folder (--reference)");
-    if (metric.kind == MetricKind::pair) check_sizes(pair, pictures);
-    try {
-      if (metric.kind == MetricKind::set) {
-        features[m].pictures.push_back(metric.features(pictures.image));
-        features[m].references.push_back(metric.features(pictures.reference));
-        values.push_back(std::numeric_limits<double>::quiet_NaN());
-        continue;
-      }
-      values.push_back(metric.score(pictures.image, pictures.reference));
-    } catch (const UsageError& error) {
-      throw UsageError(fmt::format("{}: {}: {}", pair.picture.string(), metric.name, error.what()));
+    if (metric.kind == MetricKind::pair) {
+      for (size_t i = 0; i < batch.pairs.size(); ++i) check_sizes(batch.pairs[i], {batch.images[i], batch.references[i]});
     }
-    if (std::isnan(values.back())) log_warning("{}: {} has no value; it is left out of the mean", pair.picture.string(), metric.name);
+    const auto values = values_of(batch, metric, features[m]);
+    for (size_t i = 0; i < values.size(); ++i) {
+      rows[i].values.push_back(values[i]);
+      if (std::isnan(values[i]) && metric.kind != MetricKind::set)
+        log_warning("{}: {} has no value; it is left out of the mean", batch.pairs[i].picture.string(), metric.name);
+    }
   }
-  return values;
+  return rows;
 }
 
 }  // namespace
@@ -99,18 +128,24 @@ Evaluation evaluate(const std::vector<PicturePair>& pairs, const std::vector<Met
   Evaluation evaluation{metrics, {}, std::vector<double>(metrics.size(), std::numeric_limits<double>::quiet_NaN())};
   std::vector<SetFeatures> features(metrics.size());
   Progress progress("evaluate", static_cast<int64_t>(pairs.size()), 0, "pictures");
-  // The next pictures are decoded while one is scored.
-  constexpr int64_t decoders = 3;
+  size_t at_a_time = 1;
+  for (const auto& metric : metrics) at_a_time = std::max(at_a_time, static_cast<size_t>(metric.batch));
+  // The next pictures are decoded while some are scored.
+  constexpr int64_t decoders = 3, pixels_at_a_time = int64_t{1} << 24;
+  Batch batch;
   in_order(
       static_cast<int64_t>(pairs.size()), decoders, [&](int64_t i) { return decoded(pairs[static_cast<size_t>(i)]); },
       [&](int64_t i, const DecodedPair& pictures) {
-        const auto& pair = pairs[static_cast<size_t>(i)];
-        evaluation.pictures.push_back({pair.picture.filename().string(), score(pair, pictures, metrics, features)});
-        progress.advance();
+        batch.add(pairs[static_cast<size_t>(i)], pictures);
+        const bool last = i + 1 == static_cast<int64_t>(pairs.size());
+        if (!last && batch.pairs.size() < at_a_time && batch.pixels < pixels_at_a_time) return;
+        for (auto& row : score(batch, metrics, features)) evaluation.pictures.push_back(std::move(row));
+        progress.advance(static_cast<int64_t>(batch.pairs.size()));
+        batch = {};
       });
   for (size_t m = 0; m < metrics.size(); ++m) {
     if (metrics[m].kind == MetricKind::set)
-      evaluation.sets[m] = metrics[m].distance(at::stack(features[m].pictures), at::stack(features[m].references));
+      evaluation.sets[m] = metrics[m].distance(at::cat(features[m].pictures), at::cat(features[m].references));
   }
   progress.finish();
   return evaluation;

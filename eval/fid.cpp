@@ -49,9 +49,8 @@ at::Tensor fid_resized(const at::Tensor& image, const FidOptions& options) {
   return at::_upsample_bicubic2d_aa(batch, {fid_side, fid_side}, false).squeeze(0).clamp(0, 255);
 }
 
-at::Tensor fid_features(const InceptionV3& network, const at::Tensor& image, const FidOptions& options) {
-  const auto resized = fid_resized(image, options).unsqueeze(0);
-  return network(options.mode == "legacy_pytorch" ? resized / 255 * 2 - 1 : (resized - 128) / 128).squeeze(0);
+at::Tensor fid_features(const InceptionV3& network, const at::Tensor& resized, const FidOptions& options) {
+  return network(options.mode == "legacy_pytorch" ? resized / 255 * 2 - 1 : (resized - 128) / 128);
 }
 
 double frechet_distance(const at::Tensor& a, const at::Tensor& b) {

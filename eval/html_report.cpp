@@ -26,7 +26,8 @@ figure { margin: 1.2rem 0; } figcaption { color: var(--soft); font-size: .9rem; 
 .slider .stage { position: relative; display: inline-block; max-width: 100%; line-height: 0; cursor: ew-resize; }
 .slider img { width: 100%; image-rendering: pixelated; } .slider img + img { position: absolute; inset: 0; height: 100%; }
 .slider .line { position: absolute; top: 0; bottom: 0; width: 2px; margin-left: -1px; background: #fff; box-shadow: 0 0 3px #000; pointer-events: none; }
-.slider input { width: 100%; margin: .4rem 0; display: block; } .slider .sides { display: flex; justify-content: space-between; }
+.slider { width: fit-content; min-width: 16rem; max-width: 100%; } .slider input { width: 100%; margin: .4rem 0; display: block; }
+.slider .sides { display: flex; justify-content: space-between; gap: .5rem; contain: inline-size; } .slider select { min-width: 0; }
 .row img { width: 100%; image-rendering: pixelated; display: block; } .chart { width: 100%; max-width: 820px; height: auto; display: block; margin: 1rem 0; }
 .chart text { fill: var(--ink); font: 12px system-ui, sans-serif; } .chart .title { font-size: 14px; font-weight: 600; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: .5rem; }

@@ -183,20 +183,33 @@ ManiqaPatches Maniqa::patches(const at::Tensor& crops, std::map<std::string, at:
   return result;
 }
 
-double Maniqa::operator()(const at::Tensor& image, int64_t crops) const {
-  const auto sized = maniqa_sized(image.to(at::kFloat)).sub(0.5).div(0.5).to(device_);
-  // Crops at the same place, as in pictures of 225 rows, are computed once and counted as often as they occur.
-  std::map<std::pair<int64_t, int64_t>, int64_t> places;
-  for (const auto& place : maniqa_crops(sized.size(1), sized.size(2), crops)) ++places[place];
-  double sum = 0, weights = 0;
-  for (const auto& [place, times] : places) {
-    const auto crop = sized.narrow(1, place.first, crop_side).narrow(2, place.second, crop_side).unsqueeze(0);
-    const auto result = patches(crop.contiguous());
-    const auto count = static_cast<double>(times);
-    sum += count * (result.score.to(at::kDouble) * result.weight.to(at::kDouble)).sum().item<double>();
-    weights += count * result.weight.to(at::kDouble).sum().item<double>();
+at::Tensor Maniqa::operator()(const std::vector<at::Tensor>& images, int64_t crops, const BatchSize& size) const {
+  struct Counted {
+    int64_t image, times;
+  };
+  std::vector<at::Tensor> crop_list;
+  std::vector<Counted> counted;
+  for (size_t i = 0; i < images.size(); ++i) {
+    const auto sized = maniqa_sized(images[i].to(at::kFloat)).sub(0.5).div(0.5).to(device_);
+    // Crops at the same place, as in pictures of 225 rows, are computed once and counted as often as they occur.
+    std::map<std::pair<int64_t, int64_t>, int64_t> places;
+    for (const auto& place : maniqa_crops(sized.size(1), sized.size(2), crops)) ++places[place];
+    for (const auto& [place, times] : places) {
+      crop_list.push_back(sized.narrow(1, place.first, crop_side).narrow(2, place.second, crop_side));
+      counted.push_back({static_cast<int64_t>(i), times});
+    }
   }
-  return sum / (weights + 1e-8);
+  // Of each crop: the sum of its scores by their weights, and of the weights.
+  const auto sums = in_batches(crop_list, {}, size, [this](const at::Tensor& batch, const at::Tensor&) {
+    const auto result = patches(batch);
+    const auto weight = result.weight.to(at::kDouble);
+    return at::stack({(result.score.to(at::kDouble) * weight).sum({1, 2}), weight.sum({1, 2})}, 1);
+  });
+  auto totals = at::zeros({static_cast<int64_t>(images.size()), 2}, at::kDouble);
+  const auto of_crop = sums.to(at::kCPU);
+  for (size_t k = 0; k < counted.size(); ++k)
+    totals[counted[k].image] += static_cast<double>(counted[k].times) * of_crop[static_cast<int64_t>(k)];
+  return totals.select(1, 0) / (totals.select(1, 1) + 1e-8);
 }
 
 }  // namespace lpnsr

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "eval/batches.h"
 #include "eval/layers.h"
 #include "eval/vision_transformer.h"
 
@@ -26,8 +27,9 @@ class Maniqa {
  public:
   // ckpt_koniq10k.pt. Throws DataError where it does not fit.
   Maniqa(const std::vector<std::filesystem::path>& files, c10::Device device);
-  // RGB [3,H,W] in [0,1]. The weighted mean over the patches of all crops.
-  double operator()(const at::Tensor& image, int64_t crops = 20) const;
+  // RGB [3,H,W] in [0,1], of any sizes. The weighted mean over the patches of all crops of each, float64 [N]; `size`: of the crops that go
+  // through the network together, whichever picture they are of.
+  at::Tensor operator()(const std::vector<at::Tensor>& images, int64_t crops, const BatchSize& size) const;
   // Of crops [N,3,224,224] in [-1,1]; leaves stages under the published module names.
   ManiqaPatches patches(const at::Tensor& crops, std::map<std::string, at::Tensor>* stages = nullptr) const;
 

@@ -11,6 +11,7 @@
 #include <c10/core/Device.h>
 
 #include "core/config.h"
+#include "eval/batches.h"
 
 namespace lpnsr {
 
@@ -29,12 +30,18 @@ struct Metric {
   int decimals = 4;
   std::vector<std::filesystem::path> weights = {};
 
-  // Picture and pair: RGB [3,H,W] in [0,1] on the CPU; `reference` is undefined where none is needed. The value depends on nothing but the
-  // pictures: not on other calls, their order or the number of threads. Throws UsageError for pictures that are too small.
+  // Pictures are RGB [3,H,W] in [0,1] on the CPU, of any sizes; references are undefined, or no list, where none are needed. A picture's
+  // value depends on nothing but the picture: not on other calls, their order, what it is scored with or the number of threads. These throw
+  // UsageError for pictures that are too small.
+  using Pictures = std::vector<at::Tensor>;
+  // Picture and pair.
   std::function<double(const at::Tensor& image, const at::Tensor& reference)> score = {};
-  // Sets: a picture's features [D], float32, and the distance of two sets of them, [N,D] and [M,D].
-  std::function<at::Tensor(const at::Tensor& image)> features = {};
+  // Where several at a time are worth more than one after the other: of the networks. A value each, float64 [N].
+  std::function<at::Tensor(const Pictures& images, const Pictures& references)> score_batch = {};
+  // Sets: the features of each picture [N,D], float32, and the distance of two sets of them, [N,D] and [M,D].
+  std::function<at::Tensor(const Pictures& images)> features = {};
   std::function<double(const at::Tensor& features, const at::Tensor& reference)> distance = {};
+  int64_t batch = 1;  // pictures that are worth being given at a time
 
   bool needs_reference() const { return kind != MetricKind::picture; }
 };
@@ -44,6 +51,9 @@ struct MetricRequest {
   std::optional<std::filesystem::path> config;  // TOML with the same keys
   std::vector<std::filesystem::path> files;     // of weights, in the order of the description's (networks take theirs in any order)
   c10::Device device = c10::kCPU;
+  int64_t batch = 0;  // pictures that a network sees at a time; 0: as the device likes (BatchSize)
+
+  BatchSize batch_size() const { return {batch, device}; }
 };
 
 struct MetricDescription {
@@ -61,6 +71,10 @@ struct MetricDescription {
 
 // Reads a metric's options from the request, refusing unknown ones.
 void read_metric_options(const FieldList& fields, const MetricRequest& request);
+
+// Gives a metric that is one network its `score` and `score_batch`: `work` on pictures of equal size once `prepare` has made them ready.
+void score_by_network(Metric& metric, const MetricRequest& request, BatchWork work,
+                      std::function<at::Tensor(const at::Tensor& picture)> prepare = {});
 
 // The modules.
 MetricDescription describe_psnr();

@@ -30,14 +30,30 @@ void check_picture(const at::Tensor& picture) {
     throw UsageError("the picture holds NaN or infinite values");
 }
 
-using Score = decltype(Metric::score);
 // What no metric has a value for is refused in one place.
-Score guarded(Score score) {
-  return [score = std::move(score)](const at::Tensor& image, const at::Tensor& reference) {
-    check_picture(image);
-    if (reference.defined()) check_picture(reference);
-    return score(image, reference);
-  };
+void guard(Metric& metric) {
+  if (metric.score) {
+    metric.score = [score = std::move(metric.score)](const at::Tensor& image, const at::Tensor& reference) {
+      check_picture(image);
+      if (reference.defined()) check_picture(reference);
+      return score(image, reference);
+    };
+  }
+  const auto check_all = [](const Metric::Pictures& pictures) { std::for_each(pictures.begin(), pictures.end(), check_picture); };
+  if (metric.score_batch) {
+    metric.score_batch = [score = std::move(metric.score_batch), check_all](const Metric::Pictures& images,
+                                                                            const Metric::Pictures& references) {
+      check_all(images);
+      check_all(references);
+      return score(images, references);
+    };
+  }
+  if (metric.features) {
+    metric.features = [features = std::move(metric.features), check_all](const Metric::Pictures& images) {
+      check_all(images);
+      return features(images);
+    };
+  }
 }
 
 }  // namespace
@@ -48,6 +64,22 @@ void read_metric_options(const FieldList& fields, const MetricRequest& request) 
   } else {
     read_config_text(fields, "", "the metric's options", request.set);
   }
+}
+
+void score_by_network(Metric& metric, const MetricRequest& request, BatchWork work,
+                      std::function<at::Tensor(const at::Tensor& picture)> prepare) {
+  metric.batch = request.batch_size().most();
+  metric.score_batch = [work = std::move(work), prepare = std::move(prepare), size = request.batch_size()](Metric::Pictures images,
+                                                                                                           Metric::Pictures references) {
+    const c10::InferenceMode inference;
+    if (prepare) {
+      for (auto* pictures : {&images, &references}) std::transform(pictures->begin(), pictures->end(), pictures->begin(), prepare);
+    }
+    return in_batches(images, references, size, work).to(at::kCPU, at::kDouble);
+  };
+  metric.score = [score = metric.score_batch](const at::Tensor& image, const at::Tensor& reference) {
+    return score({image}, reference.defined() ? Metric::Pictures{reference} : Metric::Pictures{}).item<double>();
+  };
 }
 
 const std::vector<MetricDescription>& metric_descriptions() {
@@ -91,20 +123,15 @@ Metric make_metric(const MetricDescription& description, const MetricRequest& re
         fmt::format("{} takes {} weight files at most; {} were given", description.name, description.files.size(), request.files.size()));
   }
   description.prepare(metric, request);
-  if (metric.score) metric.score = guarded(metric.score);
-  if (metric.features) {
-    metric.features = [features = std::move(metric.features)](const at::Tensor& image) {
-      check_picture(image);
-      return features(image);
-    };
-  }
+  guard(metric);
   return metric;
 }
 
 Metric make_metric(const std::string& specification, const MetricOptions& options) {
   const auto parts = split_at(specification, ':');
   const auto& description = find_metric(parts.front());
-  MetricRequest request{.set = {parts.begin() + 1, parts.end()}, .config = {}, .files = {}, .device = options.device};
+  MetricRequest request{
+      .set = {parts.begin() + 1, parts.end()}, .config = {}, .files = {}, .device = options.device, .batch = options.batch};
   if (request.set.empty() && (description.name == "psnr" || description.name == "ssim")) request.set = options.psnr_ssim;
   if (!description.files.empty()) request.files = find_metric_files(description, options.weights);
   auto metric = make_metric(description, request);
@@ -121,6 +148,17 @@ std::vector<Metric> make_metrics(const std::vector<std::string>& specifications,
     metrics.push_back(std::move(metric));
   }
   return metrics;
+}
+
+std::vector<double> scores_of(const Metric& metric, const Metric::Pictures& images, const Metric::Pictures& references) {
+  std::vector<double> values;
+  if (metric.score_batch && images.size() > 1) {
+    const auto scores = metric.score_batch(images, references);
+    values.assign(scores.data_ptr<double>(), scores.data_ptr<double>() + scores.numel());
+    return values;
+  }
+  for (size_t i = 0; i < images.size(); ++i) values.push_back(metric.score(images[i], references.empty() ? at::Tensor() : references[i]));
+  return values;
 }
 
 std::vector<std::string> split_names(const std::string& list) {

@@ -10,6 +10,7 @@ namespace lpnsr {
 struct MetricOptions {
   std::filesystem::path weights = "weights";
   c10::Device device = c10::kCPU;
+  int64_t batch = 0;                        // pictures that a network sees at a time; 0: as the device likes
   std::vector<std::string> psnr_ssim = {};  // "key=value" for psnr and ssim where they are named without options of their own
 };
 
@@ -25,6 +26,9 @@ Metric make_metric(const MetricDescription& description, const MetricRequest& re
 Metric make_metric(const std::string& specification, const MetricOptions& options);
 // Throws UsageError where one is named twice.
 std::vector<Metric> make_metrics(const std::vector<std::string>& specifications, const MetricOptions& options);
+
+// A value for each picture, several at a time where the metric has use for that.
+std::vector<double> scores_of(const Metric& metric, const Metric::Pictures& images, const Metric::Pictures& references);
 
 // "psnr,ssim" -> its parts, without blanks. Throws UsageError where nothing or a part is empty.
 std::vector<std::string> split_names(const std::string& list);

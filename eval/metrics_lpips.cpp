@@ -12,11 +12,10 @@ void prepare_lpips(Metric& metric, const MetricRequest& request) {
   auto lpips = load_lpips(network, request.files);
   lpips->to(request.device);
   metric.protocol = "v0.1";
-  metric.score = [lpips, device = request.device](const at::Tensor& image, const at::Tensor& reference) mutable {
-    const torch::InferenceMode no_grad;
-    const auto signed_values = [&](const at::Tensor& picture) { return (picture.to(device, torch::kFloat32) * 2 - 1).unsqueeze(0); };
-    return lpips->forward(signed_values(image), signed_values(reference)).template item<double>();
-  };
+  score_by_network(metric, request, [lpips, device = request.device](const at::Tensor& images, const at::Tensor& references) {
+    const auto signed_values = [&](const at::Tensor& pictures) { return pictures.to(device, torch::kFloat32) * 2 - 1; };
+    return lpips.ptr()->forward(signed_values(images), signed_values(references));
+  });
 }
 
 template <LpipsNetwork network>

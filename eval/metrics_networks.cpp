@@ -32,23 +32,23 @@ void prepare_dists(Metric& metric, const MetricRequest& request) {
   DistsOptions options;
   read_metric_options(fields_of(options), request);
   metric.protocol = options.resize == 0 ? "native size" : fmt::format("shorter side {}", options.resize);
-  metric.score = [dists = std::make_shared<Dists>(request.files, request.device), options, device = request.device](
-                     const at::Tensor& image, const at::Tensor& reference) {
-    const c10::InferenceMode inference;
-    const auto ready = [&](const at::Tensor& picture) {
-      return with_shorter_side(picture.unsqueeze(0).to(device, at::kFloat), options.resize);
-    };
-    return (*dists)(ready(image), ready(reference)).item<double>();
-  };
+  score_by_network(
+      metric, request,
+      [dists = std::make_shared<Dists>(request.files, request.device)](const at::Tensor& images, const at::Tensor& references) {
+        return (*dists)(images, references);
+      },
+      [options, device = request.device](const at::Tensor& picture) {
+        return with_shorter_side(picture.unsqueeze(0).to(device, at::kFloat), options.resize).squeeze(0);
+      });
 }
 
-// A network that maps [3,H,W] in [0,1] to one number.
+// A network that maps [N,3,H,W] in [0,1] to one number each.
 template <class Network>
 void prepare_network(Metric& metric, const MetricRequest& request) {
-  metric.score = [network = std::make_shared<Network>(request.files, request.device)](const at::Tensor& image, const at::Tensor&) {
-    const c10::InferenceMode inference;
-    return (*network)(image).template item<double>();
-  };
+  score_by_network(metric, request,
+                   [network = std::make_shared<Network>(request.files, request.device)](const at::Tensor& images, const at::Tensor&) {
+                     return (*network)(images);
+                   });
 }
 
 void prepare_clipiqa(Metric& metric, const MetricRequest& request) {
@@ -75,19 +75,27 @@ void prepare_maniqa(Metric& metric, const MetricRequest& request) {
   ManiqaOptions options;
   read_metric_options(fields_of(options), request);
   metric.protocol = fmt::format("pyiqa, KonIQ, {} crops", options.crops);
-  metric.score = [maniqa = std::make_shared<Maniqa>(request.files, request.device), options](const at::Tensor& image, const at::Tensor&) {
+  metric.batch = request.batch_size().most();
+  metric.score_batch = [maniqa = std::make_shared<Maniqa>(request.files, request.device), options, size = request.batch_size()](
+                           const Metric::Pictures& images, const Metric::Pictures&) {
     const c10::InferenceMode inference;
-    return (*maniqa)(image, options.crops);
+    return (*maniqa)(images, options.crops, size);
   };
+  metric.score = [score = metric.score_batch](const at::Tensor& image, const at::Tensor&) { return score({image}, {}).item<double>(); };
 }
 
 void prepare_fid(Metric& metric, const MetricRequest& request) {
   FidOptions options;
   read_metric_options(fields_of(options), request);
   metric.protocol = options.mode;
-  metric.features = [network = std::make_shared<InceptionV3>(request.files, request.device), options](const at::Tensor& image) {
+  metric.batch = request.batch_size().most();
+  metric.features = [network = std::make_shared<InceptionV3>(request.files, request.device), options,
+                     size = request.batch_size()](const Metric::Pictures& images) {
     const c10::InferenceMode inference;
-    return fid_features(*network, image, options).to(at::kCPU);
+    Metric::Pictures resized;
+    for (const auto& image : images) resized.push_back(fid_resized(image, options));
+    return in_batches(resized, {}, size, [&](const at::Tensor& batch, const at::Tensor&) { return fid_features(*network, batch, options); })
+        .to(at::kCPU);
   };
   metric.distance = frechet_distance;
 }

@@ -33,7 +33,7 @@ void bench_metric(const std::string& name, const BenchOptions& options) {
   double value = 0.0;
   std::string other_value;
   const auto call = [&] {
-    value = metric.kind == MetricKind::set ? metric.features(image).mean().item<double>() : metric.score(image, reference);
+    value = metric.kind == MetricKind::set ? metric.features({image}).mean().item<double>() : metric.score(image, reference);
   };
   // Written before the other program starts, which may read them.
   if (!options.save_pictures.empty()) {

@@ -17,13 +17,6 @@ std::string metric_of(const std::string& name) {
   return asks_for_features(name) ? name.substr(0, name.size() - features_suffix.size()) : name;
 }
 
-// [N,D]
-at::Tensor features_of(const Metric& metric, const at::Tensor& images) {
-  std::vector<at::Tensor> rows;
-  for (int64_t i = 0; i < images.size(0); ++i) rows.push_back(metric.features(images[i]).to(at::kCPU));
-  return at::stack(rows);
-}
-
 }  // namespace
 
 std::vector<ForwardDescription> forward_metrics() {
@@ -61,13 +54,12 @@ StateDict run_forward_metric(const ForwardRequest& request, const ForwardInputs&
   const Metric metric = make_metric(description, wanted);
   StateDict results;
   if (features_only) {
-    results.add("value", features_of(metric, image));
+    results.add("value", metric.features(image.unbind()));
   } else if (set) {
-    results.add("value", at::full({1}, metric.distance(features_of(metric, image), features_of(metric, reference)), at::kDouble));
+    results.add("value", at::full({1}, metric.distance(metric.features(image.unbind()), metric.features(reference.unbind())), at::kDouble));
   } else {
-    auto values = at::empty({image.size(0)}, at::kDouble);
-    for (int64_t i = 0; i < image.size(0); ++i) values[i] = metric.score(image[i], reference.defined() ? reference[i] : at::Tensor());
-    results.add("value", values);
+    const auto values = scores_of(metric, image.unbind(), reference.defined() ? reference.unbind() : Metric::Pictures{});
+    results.add("value", at::tensor(values, at::kDouble));
   }
   return results;
 }

@@ -56,6 +56,19 @@ std::vector<fs::path> find_references(const std::vector<PictureJob>& jobs, const
   return references;
 }
 
+// Told together, so that nobody fetches one file after the other.
+void check_weights(const Experiment& experiment, const fs::path& file, bool upsample_only, const fs::path& folder) {
+  std::vector<std::string> missing;
+  for (const auto& needed : needed_weights(experiment.system, upsample_only)) {
+    try {
+      find_needed(experiment, file, needed, folder);
+    } catch (const Error& error) {
+      missing.emplace_back(error.what());
+    }
+  }
+  if (!missing.empty()) throw Error(fmt::format("{}", fmt::join(missing, "\n")));
+}
+
 // What reading a picture ahead gave: the picture, or what it met.
 struct ReadAhead {
   RestoreInput input;
@@ -165,7 +178,6 @@ int run_restore(const Arguments& arguments) {
   if (seeds > 1 && upsample_only) throw UsageError("--seeds: --pre-upsample-only draws nothing, so there is one result");
 
   PictureRestorer work;
-  work.device = parse_device(common.device);
   work.network_scale = experiment.system.autoencoder.scale();
   work.scale = line.has("scale") ? scale : static_cast<double>(work.network_scale);
   work.seed = experiment.restore.seed;
@@ -173,6 +185,7 @@ int run_restore(const Arguments& arguments) {
   work.memory = parse_memory(memory, experiment.restore.memory);
   work.noise_maps = noise_maps;
   work.intermediate = intermediate;
+  const c10::Device device = parse_device(common.device);
   const c10::ScalarType precision = parse_precision(common.precision);
   auto jobs = plan_pictures(input, output, suffix, extension_of(format));
   if (skip_existing) {
@@ -188,12 +201,13 @@ int run_restore(const Arguments& arguments) {
   if (experiment.system.sampling.noise == "optimal" && !upsample_only) references = find_references(jobs, reference);
   for (const auto& job : jobs) check_writable(job.output, 1, 1);
   const fs::path weights = weights_folder(common.weights_dir);
-  for (const auto& needed : needed_weights(experiment.system, upsample_only)) find_needed(experiment, experiment_file, needed, weights);
+  check_weights(experiment, experiment_file, upsample_only, weights);
   if (upsample_only) {
-    work.upsampler = load_pre_upsampler(experiment.system, weights, precision);
+    work.upsampling.emplace(experiment.system, experiment.restore, load_pre_upsampler(experiment.system, weights, precision));
+    work.upsampling->to(device);
   } else {
     work.restorer.emplace(Restorer::load(experiment.system, experiment.restore, weights, precision));
-    work.restorer->to(work.device);
+    work.restorer->to(device);
   }
   for (const auto& folder : {noise_maps, intermediate}) {
     if (!folder.empty()) make_output_folder(folder);

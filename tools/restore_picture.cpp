@@ -46,22 +46,23 @@ std::vector<fs::path> PictureRestorer::outputs(const PictureJob& job) const {
   return files;
 }
 
-void PictureRestorer::choose_memory(const Image& picture) {
+template <class Restoring>
+void PictureRestorer::choose_memory(Restoring& restoring, const Image& picture) {
   using Kind = MemoryChoice::Kind;
-  if (at_hand_ == 0.0) at_hand_ = restorer->memory_at_hand();
+  if (at_hand_ == 0.0) at_hand_ = restoring.memory_at_hand();
   switch (memory.kind) {
     case Kind::given:
-      return restorer->set_memory(memory.gib);
+      return restoring.set_memory(memory.gib);
     case Kind::automatic:
-      return restorer->set_memory(at_hand_);
+      return restoring.set_memory(at_hand_);
     case Kind::published:
-      return restorer->set_memory(0.0);
+      return restoring.set_memory(0.0);
     case Kind::as_needed:
       break;
   }
-  const double needed = restorer->published_memory(picture.height(), picture.width());
-  const bool bounded = needed > at_hand_ && restorer->least_memory(picture.height(), picture.width()) <= at_hand_;
-  restorer->set_memory(bounded ? at_hand_ : 0.0);
+  const double needed = restoring.published_memory(picture.height(), picture.width());
+  const bool bounded = needed > at_hand_ && restoring.least_memory(picture.height(), picture.width()) <= at_hand_;
+  restoring.set_memory(bounded ? at_hand_ : 0.0);
   if (bounded) {
     log_info("{} x {} pixels would take about {:.1f} GiB as published; {:.1f} GiB are at hand, so the memory-bounded mode restores them",
              picture.width(), picture.height(), needed, at_hand_);
@@ -88,12 +89,11 @@ void PictureRestorer::run(const PictureJob& job, const RestoreInput& input) {
   // Told before hours are spent on it.
   for (const auto& file : files) check_writable(file, picture.height(), picture.width());
   const torch::NoGradGuard no_grad;
-  if (!restorer) {
-    write_restored(job.output, picture,
-                   [&](const TakeRestored& take) { take(upsampler(input.picture.rgb.unsqueeze(0).to(device))[0].clamp(0, 1)); });
-    return;
+  if (upsampling) {
+    choose_memory(*upsampling, input.picture);
+    return write_restored(job.output, picture, [&](const TakeRestored& take) { upsampling->restore_rows(input.picture.rgb, take); });
   }
-  choose_memory(input.picture);
+  choose_memory(*restorer, input.picture);
   if (seeds == 1) return sample(job, input, 0, job.output, {});
   SampleStatistics statistics(picture.height(), picture.width());
   for (int64_t i = 0; i < seeds; ++i) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/image.h"
+#include "diffusion/pre_upsampling.h"
 #include "diffusion/restorer.h"
 #include "tools/picture_jobs.h"
 #include "tools/restore_output.h"
@@ -29,8 +30,7 @@ struct RestoreInput {
 
 struct PictureRestorer {
   std::optional<Restorer> restorer;
-  PreUpsampler upsampler;  // used where there is no restorer: only the start of the chain is written
-  c10::Device device = c10::kCPU;
+  std::optional<PreUpsampling> upsampling;  // instead of the restorer, where only the start of the chain is written
   int64_t network_scale = 4;
   double scale = 4.0;  // of the written pictures
   uint64_t seed = 0;
@@ -45,7 +45,8 @@ struct PictureRestorer {
   void run(const PictureJob& job, const RestoreInput& input);
 
  private:
-  void choose_memory(const Image& picture);
+  template <class Restoring>  // Restorer or PreUpsampling
+  void choose_memory(Restoring& restoring, const Image& picture);
   void sample(const PictureJob& job, const RestoreInput& input, int64_t index, const std::filesystem::path& file, const TakeRestored& also);
 
   double at_hand_ = 0.0;  // GiB, found out once: freed memory stays with the process

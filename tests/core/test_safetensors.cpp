@@ -53,6 +53,27 @@ TEST(Safetensors, ReadsWhatItWrote) {
   EXPECT_EQ(content.metadata.at("case"), "{\"a\": \"ü\\n\"}");
 }
 
+TEST(Safetensors, MappedTensorsLieInTheFileAndChangesStayOut) {
+  const TemporaryFolder folder;
+  write_safetensors(folder / "w.safetensors", sample());
+  const std::string bytes = read_file(folder / "w.safetensors");
+  auto mapped = read_safetensors(folder / "w.safetensors", FileAccess::mapped).tensors;
+  std::filesystem::remove(folder / "w.safetensors");  // what is mapped stays
+  for (const auto& [key, value] : sample()) EXPECT_TRUE(torch::equal(mapped.at(key), value)) << key;
+
+  write_text(folder / "w.safetensors", bytes);
+  at::Tensor view = read_safetensors(folder / "w.safetensors", FileAccess::mapped).tensors.at("view");
+  view.fill_(9);
+  EXPECT_TRUE(view.eq(9).all().item<bool>());
+  EXPECT_EQ(read_file(folder / "w.safetensors"), bytes);
+
+  // A header whose length is no multiple of 4: the numbers lie askew and are copied.
+  const std::string header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}} ";
+  ASSERT_NE(header.size() % 4, 0u);
+  write_text(folder / "askew.safetensors", file_of(header, 8));
+  EXPECT_TRUE(torch::equal(read_safetensors(folder / "askew.safetensors", FileAccess::mapped).tensors.at("a"), torch::zeros({2})));
+}
+
 // By the format's description: little-endian length, a header that ends at a multiple of 8, the data of the first tensor right after it.
 TEST(Safetensors, BytesAreThoseOfTheFormat) {
   StateDict tensors;

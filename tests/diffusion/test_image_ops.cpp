@@ -83,6 +83,20 @@ TEST(WaveletColorFix, KeepsDetailAndTakesColour) {
   EXPECT_EQ(wavelet_color_fix(content.to(torch::kFloat64), content).scalar_type(), torch::kFloat64);
 }
 
+TEST(MomentSums, EqualTheMomentsOfTheWhole) {
+  const auto image = 0.01 * random_picture({1, 3, 90, 31}, 3) + 0.9;  // little spread beside a large mean
+  for (const int64_t step : {1, 7, 90}) {
+    MomentSums sums;
+    for (int64_t top = 0; top < 90; top += step) sums.add(image.slice(2, top, std::min<int64_t>(90, top + step)));
+    const auto got = sums.moments(), want = channel_moments(image);
+    EXPECT_TRUE(torch::allclose(got.mean, want.mean, 0, 1e-6));
+    EXPECT_TRUE(torch::allclose(got.deviation, want.deviation, 1e-5, 0));
+  }
+  MomentSums flat;
+  flat.add(torch::full({1, 3, 1, 1}, 0.3));
+  EXPECT_TRUE(torch::allclose(flat.moments().deviation, channel_moments(torch::full({1, 3, 1, 1}, 0.3)).deviation));
+}
+
 TEST(AdainColorFix, TakesMeanAndDeviationOfTheStyle) {
   const auto content = random_picture({1, 3, 40, 30}, 1), style = 0.3 * random_picture({1, 3, 20, 20}, 2) + 0.5;
   const auto fixed = adain_color_fix(content, style);

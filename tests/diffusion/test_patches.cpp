@@ -85,10 +85,15 @@ TEST(SeamlessGrid, HidesWhatHappensAtTheBordersOfPatches) {
 
 TEST(ColorRows, EqualTheColourFixOfTheWhole) {
   const auto lr = map({1, 3, 70, 23}, "lr"), restored = map({1, 3, 280, 92}, "restored");
-  for (const bool wavelet : {true, false}) {
-    const auto whole = (wavelet ? wavelet_color_fix(restored, resize_bicubic_scale(lr, 4)) : restored).clamp(0, 1);
+  const auto upsampled = resize_bicubic_scale(lr, 4);
+  const std::vector<std::pair<RowFix, at::Tensor>> cases = {
+      {wavelet_row_fix(lr, 4), wavelet_color_fix(restored, upsampled)},
+      {adain_row_fix(channel_moments(restored), lr, 4), adain_color_fix(restored, upsampled)},
+      {{}, restored}};
+  for (const auto& [fix, fixed] : cases) {
+    const auto whole = fixed.clamp(0, 1);
     std::vector<at::Tensor> taken;
-    ColorRows rows(wavelet, lr, 4, [&](const at::Tensor& more) { taken.push_back(more); });
+    ColorRows rows(fix, 280, [&](const at::Tensor& more) { taken.push_back(more); });
     int64_t top = 0;
     for (const int64_t count : {3, 61, 1, 150, 64, 1}) {
       rows.add(restored.slice(2, top, top + count));

@@ -2,6 +2,7 @@
 #include "core/error.h"
 #include "core/resize.h"
 #include "diffusion/image_ops.h"
+#include "diffusion/pre_upsampling.h"
 #include "diffusion/restorer.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/small_system.h"
@@ -226,10 +227,21 @@ TEST_F(RestorerTest, BoundedMemoryNeedsRoomForTheSmallestPatches) {
   auto options = small_restore();
   options.memory = 1e-3;
   EXPECT_THROW_MESSAGE(restorer(options).restore(picture(64, 64)), Error, HasSubstr("GiB of memory are too few for a picture of 64 x 64"));
+}
+
+TEST_F(RestorerTest, BoundedMemoryGivesTheColoursOfTheWhole) {
+  auto options = small_restore();
   options.memory = 64;
   options.tile = options.tile_stride = 16;
-  options.color_fix = "adain";
-  EXPECT_THROW_MESSAGE(restorer(options).restore(picture(64, 64)), UsageError, HasSubstr("adain"));
+  const auto lr = picture(40, 48);
+  const auto restored = [&](const std::string& fix) {
+    options.color_fix = fix;
+    return restorer(options).restore(lr).unsqueeze(0);
+  };
+  const auto plain = restored("none"), upsampled = resize_bicubic_scale(lr.unsqueeze(0), 4);
+  EXPECT_TRUE(torch::allclose(restored("adain"), adain_color_fix(plain, upsampled).clamp(0, 1), 0, 1e-5));
+  EXPECT_TRUE(torch::allclose(restored("wavelet"), wavelet_color_fix(plain, upsampled).clamp(0, 1), 0, 1e-5));
+  EXPECT_FALSE(torch::allclose(restored("adain"), plain, 0, 1e-2));
 }
 
 TEST_F(RestorerTest, LargerPicturesAndPatchesNeedMoreMemory) {
@@ -239,6 +251,40 @@ TEST_F(RestorerTest, LargerPicturesAndPatchesNeedMoreMemory) {
   EXPECT_GT(memory.bounded(3000, 4000, 256, 1), memory.bounded(3000, 4000, 128, 1));
   EXPECT_GT(memory.bounded(3000, 4000, 128, 4), memory.bounded(3000, 4000, 128, 1));
   EXPECT_LT(memory.bounded(3000, 4000, 128, 1), memory.published(3000, 4000, 256, 1) / 4);
+}
+
+TEST(PreUpsamplers, PicturesOfAnySizeInRows) {
+  auto system = small_system();
+  const auto lr = picture(150, 90);
+  RestoreOptions options;
+  options.tile = 64;
+  std::vector<at::Tensor> bands;
+  const auto restored = [&](const PreUpsampler& upsampler, double memory) {
+    options.memory = memory;
+    bands.clear();
+    PreUpsampling(system, options, upsampler).restore_rows(lr, [&](const at::Tensor& rows) { bands.push_back(rows); });
+    return torch::cat(bands, 1);
+  };
+  // What is held and half of what the whole takes.
+  const auto bound = [&] {
+    const PreUpsampling upsampling(system, options, bicubic_pre_upsampler(4));
+    return upsampling.published_memory(150, 90) - UpsamplingMemory{system}.whole(150, 90) / kGibibyte / 2;
+  };
+  system.pre_upsampler = "bicubic";
+  const auto whole = restored(bicubic_pre_upsampler(4), 0.0);
+  EXPECT_EQ(whole.sizes(), (std::vector<int64_t>{3, 600, 360}));
+  EXPECT_EQ(bands.size(), 1u);
+  EXPECT_TRUE(torch::equal(whole, resize_bicubic_scale(lr, 4).clamp(0, 1)));
+  EXPECT_TRUE(torch::equal(restored(bicubic_pre_upsampler(4), 64.0), whole));
+
+  system.pre_upsampler = "realesrgan";
+  system.rrdbnet.num_feat = 512;  // as the plan sees it, so that patches are worth it
+  EXPECT_TRUE(torch::allclose(restored(bicubic_pre_upsampler(4), bound()), whole, 0, 1e-6));
+  EXPECT_GT(bands.size(), 2u);
+  const auto network = small_network<RRDBNet>(small_system().rrdbnet, "realesrgan");
+  const PreUpsampler of_network = [&](const at::Tensor& image) { return network.ptr()->forward(image); };
+  EXPECT_TRUE(torch::allclose(restored(of_network, bound()), restored(of_network, 0.0), 0, 1e-4));
+  EXPECT_THROW_MESSAGE(restored(of_network, 1e-3), Error, HasSubstr("too few for a picture of 90 x 150"));
 }
 
 TEST(PreUpsamplers, LoadAndEnlarge) {

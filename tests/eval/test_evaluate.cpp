@@ -74,6 +74,47 @@ TEST(Evaluate, ScoresAndMeans) {
   EXPECT_EQ(json["pictures"][0]["ssim"].get<double>(), evaluation.pictures[0].values[1]);
 }
 
+// Scores the mean of each picture, at most `batch` at a time; notes how many came together.
+Metric batched_mean(int64_t batch, std::vector<size_t>& counts) {
+  Metric metric{.name = "mean", .label = "Mean", .protocol = "mean", .kind = MetricKind::picture};
+  score_by_network(metric, {.set = {}, .config = {}, .files = {}, .batch = batch}, [&counts](const at::Tensor& images, const at::Tensor&) {
+    if (images.size(2) < 8) throw UsageError("too small");
+    counts.push_back(static_cast<size_t>(images.size(0)));
+    return images.mean({1, 2, 3});
+  });
+  return metric;
+}
+
+TEST(Evaluate, PicturesOfEqualSizeGoThroughANetworkTogether) {
+  const TemporaryFolder folder;
+  const std::vector<std::pair<std::string, int64_t>> pictures = {{"a", 20}, {"b", 24}, {"c", 20}, {"d", 20},
+                                                                 {"e", 24}, {"f", 20}, {"g", 20}};
+  for (const auto& [name, side] : pictures) write_rgb(folder / (name + ".png"), square(name[0], side));
+  std::vector<size_t> counts;
+  const auto pairs = pair_pictures(folder.path(), {});
+  const auto one_by_one = evaluate(pairs, {batched_mean(0, counts)});
+  EXPECT_EQ(counts, std::vector<size_t>(7, 1));  // a CPU gains nothing
+  counts.clear();
+  const auto batched = evaluate(pairs, {batched_mean(4, counts)});
+  EXPECT_EQ(counts, (std::vector<size_t>{3, 1, 2, 1}));  // a b c d, then e f g
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    EXPECT_EQ(batched.pictures[i].name, one_by_one.pictures[i].name);
+    EXPECT_NEAR(batched.pictures[i].values[0], one_by_one.pictures[i].values[0], 1e-7);
+  }
+  write_rgb(folder / "c2.png", square(1, 7));
+  EXPECT_THROW_MESSAGE(evaluate(pair_pictures(folder.path(), {}), {batched_mean(4, counts)}), UsageError,
+                       AllOf(HasSubstr("c2.png"), HasSubstr("too small")));
+}
+
+TEST(Evaluate, BatchesAreSmallerForLargePicturesOnAGpu) {
+  const BatchSize on_gpu{.device = c10::Device(c10::kCUDA, 0)};
+  EXPECT_EQ(on_gpu.of(256 * 256), 16);
+  EXPECT_EQ(on_gpu.of(512 * 512), 8);
+  EXPECT_EQ(on_gpu.of(4000 * 3000), 1);
+  EXPECT_EQ((BatchSize{.asked = 5, .device = c10::Device(c10::kCUDA, 0)}.of(4000 * 3000)), 5);
+  EXPECT_EQ(BatchSize{}.of(1), 1);
+}
+
 TEST(Evaluate, SetsHaveOneValue) {
   const TemporaryFolder restored, hr;
   for (const std::string name : {"a.png", "b.png"}) {
@@ -81,7 +122,11 @@ TEST(Evaluate, SetsHaveOneValue) {
     write_rgb(hr / name, square(2));
   }
   Metric metric{.name = "set", .label = "Set", .protocol = "mean", .kind = MetricKind::set};
-  metric.features = [](const at::Tensor& image) { return image.mean({1, 2}); };
+  metric.features = [](const Metric::Pictures& images) {
+    std::vector<at::Tensor> rows;
+    for (const auto& image : images) rows.push_back(image.mean({1, 2}));
+    return torch::stack(rows);
+  };
   metric.distance = [](const at::Tensor& a, const at::Tensor& b) { return (a.mean(0) - b.mean(0)).abs().sum().item<double>(); };
   const auto evaluation = evaluate(pair_pictures(restored.path(), hr.path()), {metric});
   const auto want = (square(1).mul(255).round().div(255).mean({1, 2}) - square(2).mul(255).round().div(255).mean({1, 2})).abs().sum();

@@ -34,16 +34,19 @@ class Expected : public torch::nn::Module {
   }
 };
 
-void load(torch::nn::Module& module, const std::filesystem::path& path) {
-  load_strictly(module, read_weights(path).tensors, path.string());
-}
-
-class CheckpointFormats : public ::testing::Test {
+// With a copy of the file's bytes and where they lie.
+class CheckpointFormats : public ::testing::TestWithParam<FileAccess> {
  protected:
   void SetUp() override { LPNSR_REQUIRE_GOLDENS(); }
+  static WeightsFile read_weights(const std::filesystem::path& path) { return lpnsr::read_weights(path, GetParam()); }
+  static void load(torch::nn::Module& module, const std::filesystem::path& path) {
+    load_strictly(module, read_weights(path).tensors, path.string());
+  }
 };
+INSTANTIATE_TEST_SUITE_P(Files, CheckpointFormats, ::testing::Values(FileAccess::copied, FileAccess::mapped),
+                         [](const auto& access) { return access.param == FileAccess::mapped ? "mapped" : "copied"; });
 
-TEST_F(CheckpointFormats, FilesThatLoadGiveTheExpectedNumbers) {
+TEST_P(CheckpointFormats, FilesThatLoadGiveTheExpectedNumbers) {
   const nlohmann::json description = index();
   int compared = 0;
   for (const auto& [name, entry] : description["files"].items()) {
@@ -65,7 +68,7 @@ TEST_F(CheckpointFormats, FilesThatLoadGiveTheExpectedNumbers) {
   EXPECT_EQ(compared, 15);
 }
 
-TEST_F(CheckpointFormats, FilesThatAreWrongAreRefused) {
+TEST_P(CheckpointFormats, FilesThatAreWrongAreRefused) {
   int refused = 0;
   const nlohmann::json description = index();
   for (const auto& [name, entry] : description["files"].items()) {
@@ -78,7 +81,7 @@ TEST_F(CheckpointFormats, FilesThatAreWrongAreRefused) {
   EXPECT_EQ(refused, 15);
 }
 
-TEST_F(CheckpointFormats, MessagesSayWhy) {
+TEST_P(CheckpointFormats, MessagesSayWhy) {
   const std::vector<std::pair<std::string, ::testing::Matcher<std::string>>> reasons = {
       {"bad_missing_key.pth", AllOf(HasSubstr("missing"), HasSubstr("blocks.0.fc.bias"))},
       {"bad_extra_key.pth", AllOf(HasSubstr("not part"), HasSubstr("not.there"))},
@@ -101,7 +104,7 @@ TEST_F(CheckpointFormats, MessagesSayWhy) {
   }
 }
 
-TEST_F(CheckpointFormats, SaysWhereTheWeightsWere) {
+TEST_P(CheckpointFormats, SaysWhereTheWeightsWere) {
   EXPECT_EQ(read_weights(folder() / "nested_params_ema_and_params.pth").found_under, "params_ema");
   EXPECT_EQ(read_weights(folder() / "nested_params.pth").found_under, "params");
   EXPECT_EQ(read_weights(folder() / "nested_state_dict.pth").found_under, "state_dict");
@@ -113,7 +116,7 @@ TEST_F(CheckpointFormats, SaysWhereTheWeightsWere) {
   EXPECT_EQ(read_weights(folder() / "plain.safetensors").format, "safetensors");
 }
 
-TEST_F(CheckpointFormats, SharedStorageAndOtherTypes) {
+TEST_P(CheckpointFormats, SharedStorageAndOtherTypes) {
   const StateDict tensors = read_weights(folder() / "shared_storage.pth").tensors;
   const at::Tensor all = torch::arange(8, at::kFloat);
   EXPECT_TRUE(torch::equal(tensors.at("a").flatten(), all.slice(0, 0, 4)));
@@ -127,7 +130,7 @@ TEST_F(CheckpointFormats, SharedStorageAndOtherTypes) {
 }
 
 // Cut anywhere, a file is refused or, where only padding is lost, read in full; it never crashes the reader.
-TEST_F(CheckpointFormats, CutAtEveryByte) {
+TEST_P(CheckpointFormats, CutAtEveryByte) {
   TemporaryFolder temporary;
   for (const std::string name : {"legacy.pth", "plain.safetensors"}) {
     const std::string bytes = read_file(folder() / name);
@@ -144,7 +147,7 @@ TEST_F(CheckpointFormats, CutAtEveryByte) {
 }
 
 // A wrong byte is refused or gives tensors; it never crashes the reader.
-TEST_F(CheckpointFormats, BytesChanged) {
+TEST_P(CheckpointFormats, BytesChanged) {
   TemporaryFolder temporary;
   for (const std::string name : {"legacy.pth", "plain.pth", "plain.safetensors", "plain_dict_protocol4.pth"}) {
     const std::string bytes = read_file(folder() / name);

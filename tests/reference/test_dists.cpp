@@ -11,16 +11,7 @@ using testing::shared_salt;
 using testing::stage_close;
 using testing::synthetic_tensor;
 
-Dists synthetic_dists(const testing::TemporaryFolder& folder) {
-  const auto backbone = testing::write_published(
-      folder, "torchvision_vgg16-397923af",
-      [](const std::string&, at::Tensor value) { return value.dim() > 1 ? value * std::sqrt(2.0) : value; }, "vgg16/");
-  StateDict channels;
-  for (const std::string name : {"alpha", "beta"})
-    channels.add(name, synthetic_tensor(shared_salt, "dists/" + name, {1, 1475, 1, 1}, 0.05, 0.1));
-  write_safetensors(folder / "channels.safetensors", channels);
-  return Dists({backbone, folder / "channels.safetensors"});
-}
+Dists synthetic_dists(const testing::TemporaryFolder& folder) { return Dists(testing::write_dists(folder)); }
 
 TEST(ReferenceDists, ValuesFeaturesAndGradients) {
   LPNSR_REQUIRE_GOLDENS();

@@ -52,7 +52,7 @@ TEST(ReferenceFid, FeaturesInEveryMode) {
       const auto resized = fid_resized(picture, options);
       EXPECT_TRUE(stage_close(reference, mode + "/" + name + "/resized_0_255", resized, mode == "clean" ? 1e-2 : 1e-3)) << mode << name;
       ready.push_back((resized - 128) / 128);
-      rows.push_back(fid_features(network, picture, options));
+      rows.push_back(fid_features(network, resized.unsqueeze(0), options)[0]);
     }
     const auto& want = reference.at(mode + "/features");
     EXPECT_TRUE(close(at::stack(rows), want, 1e-4 * want.abs().max().item<double>(), 0)) << mode;

@@ -111,7 +111,7 @@ TEST(ReferenceManiqa, CropsStagesAndScores) {
   const Maniqa maniqa({write_published(folder, "maniqa_koniq_ckpt_koniq10k", maniqa_weight)}, c10::kCPU);
   for (const auto& [name, count] : {std::pair<std::string, int64_t>{"hongkong_203x301", 1}, {"canon_480x384", 4}}) {
     const auto picture = metric_picture(name);
-    EXPECT_NEAR(maniqa(picture, count), reference.at(name + "/value").item<double>(), 2e-4) << name;
+    EXPECT_NEAR(maniqa({picture}, count, {}).item<double>(), reference.at(name + "/value").item<double>(), 2e-4) << name;
     const auto sized = maniqa_sized(picture).sub(0.5).div(0.5);
     std::vector<at::Tensor> crops;
     for (const auto& [top, left] : maniqa_crops(sized.size(1), sized.size(2), count))

@@ -80,4 +80,16 @@ inline at::Tensor maniqa_weight(const std::string& key, at::Tensor value) {
   return key == "fc_score.3.bias" ? value + 6 : value;
 }
 
+// The two files of goldens/metrics' DISTS.
+inline std::vector<std::filesystem::path> write_dists(const TemporaryFolder& folder) {
+  const auto backbone = write_published(
+      folder, "torchvision_vgg16-397923af",
+      [](const std::string&, at::Tensor value) { return value.dim() > 1 ? value * std::sqrt(2.0) : value; }, "vgg16/");
+  StateDict channels;
+  for (const std::string name : {"alpha", "beta"})
+    channels.add(name, synthetic_tensor(shared_salt, "dists/" + name, {1, 1475, 1, 1}, 0.05, 0.1));
+  write_safetensors(folder / "channels.safetensors", channels);
+  return {backbone, folder / "channels.safetensors"};
+}
+
 }  // namespace lpnsr::testing

@@ -298,6 +298,9 @@ TEST_F(RestoreCommand, RefusesWithTheReason) {
   refused({"--tile", "20"}, 2, "restore.tile is 20");
   refused({"--predictor-off", "1"}, 2, "predictor_off");
   refused({"--pre-upsampler", "bsrgan"}, 1, "BSRGAN.pth");
+  EXPECT_THAT(
+      restore(path("in"), path("out"), {"--pre-upsampler", "bsrgan", "--set", "weights.denoiser=none.pth"}).err,
+      AllOf(HasSubstr("none.pth: the weights of the denoiser are missing"), HasSubstr("BSRGAN.pth: the weights of the pre-upsampler")));
   EXPECT_THAT(restore(path("in"), path("in")).err, HasSubstr("would be overwritten"));
   EXPECT_THAT(restore(path("nothing"), path("out")).err, HasSubstr("does not exist"));
   EXPECT_THAT(restore(path("in"), path("small.toml")).err, HasSubstr("is a file"));
