@@ -1,6 +1,7 @@
 #pragma once
-// 3x3 convolutions of stride 1 and padding 1 on the CPU by Winograd's F(4x4, 3x3), core/kernels/winograd.h: less than half the time of a
-// direct convolution at the cores' peak. Float32 sums whatever the type of the maps; the same bytes for any number of threads.
+// 3x3 convolutions of stride 1 and padding 1 on the CPU by Winograd's forms, core/kernels/winograd.h: less than half the time of a direct
+// convolution at the cores' peak. Float32 maps by F(4x4, 3x3); maps in bfloat16 by the form with the least work, F(6x6, 3x3) in float32 or,
+// where the processor has it, F(2x2, 3x3) with products in bfloat16. The same bytes for any number of threads.
 #include <optional>
 
 #include <ATen/core/Tensor.h>
@@ -19,7 +20,7 @@ struct WinogradOptions {
 };
 
 // Whether winograd_convolution takes x [N,C,H,W] and weight [K,C,3,3], and is faster than LibTorch's convolution: float32 or bfloat16 on a
-// CPU with AVX2 or AVX-512, channels that fill the vectors, and a map of at least some tens of tiles of 4x4.
+// CPU with AVX2 or AVX-512, channels that fill the vectors, and a map of at least 16 tiles.
 bool winograd_fits(const at::Tensor& x, const at::Tensor& weight, bool twice = false);
 
 // [N,K,H,W] (2H x 2W for `twice`), channels-last, in x's type; `bias` [K] may be undefined. No gradients.
