@@ -35,7 +35,7 @@ struct Job {
   static at::Tensor bytes(int64_t count) { return at::empty({count}, at::kByte); }
 };
 
-// Tiles first..last-1 of one block of filters, a chunk at a time: its products stay in the second cache.
+// Tiles first..last-1, a chunk at most, of one block of filters: their products stay in the second cache.
 class Multiplier {
  public:
   Multiplier(const Job& job, const void* v, int64_t stride, int64_t origin)

@@ -31,6 +31,10 @@ struct Lanes {
   static V div(V a, V b) { return _mm256_div_ps(a, b); }
   static V reciprocal(V a) { return _mm256_rcp_ps(a); }  // 12 bits
   static V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
+  // What a product takes of its factors: here one number to a lane.
+  static V load_factors(const float* p) { return load(p); }
+  static V all_factors(const float* p) { return all(*p); }
+  static V multiply_add(V a, V b, V c) { return fma(a, b, c); }
   static V min(V a, V b) { return _mm256_min_ps(a, b); }
   static V max(V a, V b) { return _mm256_max_ps(a, b); }
   static V nearest(V a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }

@@ -33,13 +33,13 @@ struct Lanes {
     __builtin_memcpy(&result, &bits, sizeof result);
     return result;
   }
-  static __m512bh load_pairs(const uint16_t* p) { return pairs(_mm512_loadu_si512(p)); }
-  static __m512bh all_pairs(const uint16_t* p) {  // the two at p
+  static __m512bh load_factors(const uint16_t* p) { return pairs(_mm512_loadu_si512(p)); }
+  static __m512bh all_factors(const uint16_t* p) {  // the two at p
     int two;
     __builtin_memcpy(&two, p, sizeof two);
     return pairs(_mm512_set1_epi32(two));
   }
-  static V dot(__m512bh a, __m512bh b, V c) { return _mm512_dpbf16_ps(c, a, b); }  // c + a_even b_even + a_odd b_odd
+  static V multiply_add(__m512bh a, __m512bh b, V c) { return _mm512_dpbf16_ps(c, a, b); }  // c + a_even b_even + a_odd b_odd
 #else
   // Rounded to nearest, ties to even; a NaN stays one.
   static void store(uint16_t* p, V v) {
@@ -56,6 +56,10 @@ struct Lanes {
   static V div(V a, V b) { return _mm512_div_ps(a, b); }
   static V reciprocal(V a) { return _mm512_rcp14_ps(a); }  // 14 bits
   static V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
+  // What a product takes of its factors: here one number to a lane.
+  static V load_factors(const float* p) { return load(p); }
+  static V all_factors(const float* p) { return all(*p); }
+  static V multiply_add(V a, V b, V c) { return fma(a, b, c); }
   static V min(V a, V b) { return _mm512_min_ps(a, b); }
   static V max(V a, V b) { return _mm512_max_ps(a, b); }
   static V nearest(V a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }

@@ -33,28 +33,6 @@ inline void store_filters(float* plane, int64_t i, int half, V even, V odd) {
   Lanes::store(plane + (i + 1) * kFilters + half * Lanes::count, odd);
 }
 
-// c [rows][kFilters] = a [rows][depth] b [depth][kFilters], all of c in registers.
-template <int rows>
-void product(const float* a, const float* b, int64_t depth, float* c) {
-  V sums[rows][2];
-#pragma GCC unroll 14
-  for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = Lanes::zero();
-  for (int64_t k = 0; k < depth; ++k) {
-    const V b0 = Lanes::load(b + k * kFilters), b1 = Lanes::load(b + k * kFilters + Lanes::count);
-#pragma GCC unroll 14
-    for (int r = 0; r < rows; ++r) {
-      const V x = Lanes::all(a[r * depth + k]);
-      sums[r][0] = Lanes::fma(x, b0, sums[r][0]);
-      sums[r][1] = Lanes::fma(x, b1, sums[r][1]);
-    }
-  }
-#pragma GCC unroll 14
-  for (int r = 0; r < rows; ++r) {
-    Lanes::store(c + r * kFilters, sums[r][0]);
-    Lanes::store(c + r * kFilters + Lanes::count, sums[r][1]);
-  }
-}
-
 #ifdef __AVX512BF16__
 // Four ninths of the multiplications, in bfloat16, two at a time, with sums in float32. Half as large again an error as a direct
 // convolution's in bfloat16; F4's would be more than four times as large.
@@ -69,27 +47,6 @@ struct F2 : WinogradLines<PointsOfF2> {
 // Two inputs next to each other, as the products take them.
 inline void store_filters(uint16_t* plane, int64_t i, int half, V even, V odd) {
   Lanes::store_pairs(plane + i * kFilters + half * 2 * Lanes::count, even, odd);
-}
-
-template <int rows>
-void product(const uint16_t* a, const uint16_t* b, int64_t depth, float* c) {
-  V sums[rows][2];
-#pragma GCC unroll 14
-  for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = Lanes::zero();
-  for (int64_t k = 0; k < depth; k += 2) {
-    const auto b0 = Lanes::load_pairs(b + k * kFilters), b1 = Lanes::load_pairs(b + k * kFilters + 2 * Lanes::count);
-#pragma GCC unroll 14
-    for (int r = 0; r < rows; ++r) {
-      const auto x = Lanes::all_pairs(a + r * depth + k);
-      sums[r][0] = Lanes::dot(x, b0, sums[r][0]);
-      sums[r][1] = Lanes::dot(x, b1, sums[r][1]);
-    }
-  }
-#pragma GCC unroll 14
-  for (int r = 0; r < rows; ++r) {
-    Lanes::store(c + r * kFilters, sums[r][0]);
-    Lanes::store(c + r * kFilters + Lanes::count, sums[r][1]);
-  }
 }
 #endif
 
@@ -215,6 +172,29 @@ void transform_input(const Map& map, const Prologue& prologue, bool twice, int64
   } else {
     twice ? transform_tiles<float, Form, true>(map, prologue, first, last, origin, stride, to)
           : transform_tiles<float, Form, false>(map, prologue, first, last, origin, stride, to);
+  }
+}
+
+// c [rows][kFilters] = a [rows][depth] b [depth][kFilters], all of c in registers. A lane takes one float at a time, or two in bfloat16.
+template <int rows, class Factor>
+void product(const Factor* a, const Factor* b, int64_t depth, float* c) {
+  constexpr int at_once = sizeof(float) / sizeof(Factor);
+  V sums[rows][2];
+#pragma GCC unroll 14
+  for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = Lanes::zero();
+  for (int64_t k = 0; k < depth; k += at_once) {
+    const auto b0 = Lanes::load_factors(b + k * kFilters), b1 = Lanes::load_factors(b + k * kFilters + at_once * Lanes::count);
+#pragma GCC unroll 14
+    for (int r = 0; r < rows; ++r) {
+      const auto x = Lanes::all_factors(a + r * depth + k);
+      sums[r][0] = Lanes::multiply_add(x, b0, sums[r][0]);
+      sums[r][1] = Lanes::multiply_add(x, b1, sums[r][1]);
+    }
+  }
+#pragma GCC unroll 14
+  for (int r = 0; r < rows; ++r) {
+    Lanes::store(c + r * kFilters, sums[r][0]);
+    Lanes::store(c + r * kFilters + Lanes::count, sums[r][1]);
   }
 }
 
