@@ -1,5 +1,7 @@
 #include "core/group_norm.h"
 
+#include <cmath>
+
 #include <ATen/Parallel.h>
 
 #include "core/channels_last.h"
@@ -42,31 +44,54 @@ struct Statistics {
   at::Tensor mean, rstd;
 };
 
+// From here to the end of affine() plain loops: on few numbers LibTorch's operators would take longer than the sums over the map.
 Statistics statistics(const at::Tensor& x, int64_t groups, double eps) {
-  const int64_t batch = x.size(0), channels = x.size(1);
-  const double count = static_cast<double>(x.size(2) * x.size(3) * (channels / groups));
+  const int64_t batch = x.size(0), channels = x.size(1), width = channels / groups;
+  const double count = static_cast<double>(x.size(2) * x.size(3) * width);
   // The first picture's first pixel is near enough to the mean to keep the sum of squares from cancelling; one value for a group.
-  const auto pivot =
-      x.select(0, 0).select(1, 0).select(1, 0).to(at::kFloat).view({groups, -1}).mean(1, true).expand({-1, channels / groups}).reshape(-1);
+  const auto near = x.select(0, 0).select(1, 0).select(1, 0).to(at::kFloat).view({groups, -1}).mean(1);
+  const auto* pivot = near.const_data_ptr<float>();
+  std::vector<float> pivots(static_cast<size_t>(channels));
+  for (int64_t c = 0; c < channels; ++c) pivots[static_cast<size_t>(c)] = pivot[c / width];
   const auto map = map_of(x);
   const auto sums = summed(map, [&](int64_t picture, int64_t first, int64_t last, double* sum, double* square) {
-    kernels::kernels()->moments(map, picture, first, last, pivot.const_data_ptr<float>(), sum, square);
+    kernels::kernels()->moments(map, picture, first, last, pivots.data(), sum, square);
   });
-  const auto of_groups = sums.view({2, batch, groups, -1}).sum(3) / count;
-  const auto offset = of_groups[0];
-  const auto variance = (of_groups[1] - offset * offset).clamp_min(0.0);
-  return {offset + pivot.view({groups, -1}).select(1, 0).to(at::kDouble), (variance + eps).rsqrt()};
+  const auto of_groups = sums.view({2, batch, groups, -1}).sum(3);
+  const auto *sum = of_groups.const_data_ptr<double>(), *square = sum + batch * groups;
+  Statistics s{at::empty({batch, groups}, at::kDouble), at::empty({batch, groups}, at::kDouble)};
+  auto *mean = s.mean.data_ptr<double>(), *rstd = s.rstd.data_ptr<double>();
+  for (int64_t i = 0; i < batch * groups; ++i) {
+    const double offset = sum[i] / count, variance = std::max(square[i] / count - offset * offset, 0.0);
+    mean[i] = offset + pivot[i % groups];
+    rstd[i] = 1.0 / std::sqrt(variance + eps);
+  }
+  return s;
+}
+
+// weight, bias: [C] or [N,C].
+NormalisedSilu affine(const Statistics& s, const at::Tensor& weight, const at::Tensor& bias, int64_t channels) {
+  const int64_t batch = s.mean.size(0), groups = s.mean.size(1), width = channels / groups;
+  const auto rows = [&](const at::Tensor& parameter) { return parameter.detach().to(at::kFloat).expand({batch, channels}); };
+  const auto weights = rows(weight), biases = rows(bias);
+  const auto w = weights.accessor<float, 2>(), b = biases.accessor<float, 2>();
+  const auto *mean = s.mean.const_data_ptr<double>(), *rstd = s.rstd.const_data_ptr<double>();
+  NormalisedSilu result{at::empty({batch, channels}, at::kFloat), at::empty({batch, channels}, at::kFloat)};
+  auto *scales = result.scale.data_ptr<float>(), *shifts = result.shift.data_ptr<float>();
+  for (int64_t n = 0; n < batch; ++n) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t group = n * groups + c / width;
+      const double scale = rstd[group] * static_cast<double>(w[n][c]);
+      scales[n * channels + c] = static_cast<float>(scale);
+      shifts[n * channels + c] = static_cast<float>(static_cast<double>(b[n][c]) - mean[group] * scale);
+    }
+  }
+  return result;
 }
 
 // [N,G] to [N,C].
 at::Tensor of_channels(const at::Tensor& of_groups, int64_t channels) {
   return of_groups.unsqueeze(2).expand({-1, -1, channels / of_groups.size(1)}).reshape({of_groups.size(0), channels});
-}
-
-NormalisedSilu affine(const Statistics& s, const at::Tensor& weight, const at::Tensor& bias, int64_t channels) {
-  const auto scale = of_channels(s.rstd, channels) * weight.detach().to(at::kDouble);
-  const auto shift = bias.detach().to(at::kDouble) - of_channels(s.mean, channels) * scale;
-  return {scale.to(at::kFloat).contiguous(), shift.to(at::kFloat).contiguous()};
 }
 
 kernels::Prologue prologue_of(const NormalisedSilu& n, bool silu) {

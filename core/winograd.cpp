@@ -9,6 +9,7 @@ namespace lpnsr {
 namespace {
 
 constexpr int64_t kLeastTiles = 16;             // below, the filters' transformation costs more than is won
+constexpr int64_t kTilesOfFilters = 40;         // whose products take as long as it takes to transform the filters and to read them again
 constexpr int64_t kTransformedBytes = 4 << 20;  // of the input at a time and thread, which the caches hold
 
 int64_t divided_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -114,7 +115,8 @@ const kernels::Winograd& form_for(const at::Tensor& x, bool twice) {
   if (x.scalar_type() != at::kBFloat16) return k.f4;
   const int64_t factor = twice ? 2 : 1;
   const auto work = [&](const kernels::Winograd& form) {  // products in bfloat16 take half the time
-    return form.factor_bytes * form.products() * tiles_of(form.tile, factor * x.size(2), factor * x.size(3));
+    return form.factor_bytes * form.products() *
+           (x.size(0) * tiles_of(form.tile, factor * x.size(2), factor * x.size(3)) + kTilesOfFilters);
   };
   const auto& in_float = work(k.f6) < work(k.f4) ? k.f6 : k.f4;
   return k.f2.tile != 0 && work(k.f2) < work(in_float) ? k.f2 : in_float;

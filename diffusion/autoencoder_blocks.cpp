@@ -50,10 +50,11 @@ at::Tensor token_attention(const at::Tensor& q, const at::Tensor& k, const at::T
   // LibTorch's own operator leaves bfloat16 to MKL, which multiplies in float32 where the processor is not Intel's.
   constexpr int64_t kQueries = 512;  // whose scores the caches hold
   const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
+  const auto keys = k.transpose(2, 3).contiguous();
   auto result = at::empty_like(q);
   for (int64_t first = 0; first < q.size(2); first += kQueries) {
     const int64_t last = std::min(first + kQueries, q.size(2));
-    const auto scores = at::matmul(q.slice(2, first, last), k.transpose(2, 3)).to(at::kFloat).mul_(scale);
+    const auto scores = at::matmul(q.slice(2, first, last), keys).to(at::kFloat).mul_(scale);
     result.slice(2, first, last).copy_(at::matmul(at::softmax(scores, -1).to(at::kBFloat16), v));
   }
   return result;

@@ -43,10 +43,7 @@ WindowAttentionImpl::WindowAttentionImpl(int64_t channels, int64_t window, int64
 }
 
 // Module::to gives every buffer the floating-point type that was asked for, which integers do not survive.
-void WindowAttentionImpl::keep_index_integral() {
-  index_.set_data(relative_position_index(window_).to(table_.device()));
-  bias_.forget();
-}
+void WindowAttentionImpl::keep_index_integral() { index_.set_data(relative_position_index(window_).to(table_.device())); }
 
 void WindowAttentionImpl::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
   Module::to(device, dtype, non_blocking);
@@ -63,6 +60,12 @@ void WindowAttentionImpl::to(torch::Device device, bool non_blocking) {
   keep_index_integral();
 }
 
+WindowBias WindowAttentionImpl::bias(const at::Tensor& mask, c10::ScalarType type) {
+  return bias_.of({table_}, type, [&] { return window_bias(table_, index_, {at::Tensor(), at::Tensor(), mask, mask}, type); });
+}
+
+void WindowAttentionImpl::prepare(const at::Tensor& mask) { static_cast<void>(bias(mask, window_bias_type(table_))); }
+
 // qkv [N,H,W,3C] -> [N,H,W,C], by LibTorch's operators.
 at::Tensor WindowAttentionImpl::attend(const at::Tensor& qkv, int64_t shift, const at::Tensor& mask) {
   const int64_t batch = qkv.size(0), height = qkv.size(1), width = qkv.size(2), channels = qkv.size(3) / 3, w = window_;
@@ -72,7 +75,7 @@ at::Tensor WindowAttentionImpl::attend(const at::Tensor& qkv, int64_t shift, con
   const auto windows = map.reshape({batch, rows, w, columns, w, 3, heads_, channels / heads_})
                            .permute({5, 1, 0, 3, 6, 2, 4, 7})
                            .reshape({3, count, heads_, tokens, channels / heads_});
-  const auto bias = bias_.of(table_, index_, {at::Tensor(), at::Tensor(), mask, mask}, qkv.scalar_type());
+  const auto biases = bias(mask, qkv.scalar_type());
   const auto some = [&](int64_t start, int64_t length, const at::Tensor& added) {
     const auto part = windows.narrow(1, start, length);
     return at::scaled_dot_product_attention(part[0], part[1], part[2], added.unsqueeze(0)).transpose(1, 2);
@@ -80,11 +83,11 @@ at::Tensor WindowAttentionImpl::attend(const at::Tensor& qkv, int64_t shift, con
   const int64_t masked_windows = shift > 0 ? batch * columns : 0, free_windows = count - masked_windows;
   at::Tensor result;
   if (masked_windows == 0) {
-    result = some(0, count, bias[0]);
+    result = some(0, count, biases[0]);
   } else if (free_windows == 0) {
-    result = some(0, count, bias[2]);
+    result = some(0, count, biases[2]);
   } else {
-    result = at::cat({some(0, free_windows, bias[0]), some(free_windows, masked_windows, bias[2])});
+    result = at::cat({some(0, free_windows, biases[0]), some(free_windows, masked_windows, biases[2])});
   }
   result = result.reshape({rows, batch, columns, w, w, channels}).permute({1, 0, 3, 2, 4, 5}).reshape({batch, height, width, channels});
   return shift > 0 ? at::roll(result, {shift, shift}, {1, 2}) : result;
@@ -101,7 +104,7 @@ at::Tensor WindowAttentionImpl::forward(const at::Tensor& x, int64_t shift, cons
       if (torch::GradMode::is_enabled() && (inputs[0].requires_grad() || table_.requires_grad())) {
         return attend(inputs[0], windows.shift, mask);
       }
-      return window_attention(inputs[0], windows, bias_.of(table_, index_, {at::Tensor(), at::Tensor(), mask, mask}, torch::kFloat32));
+      return window_attention(inputs[0], windows, bias(mask, torch::kFloat32));
     };
     mixed = checkpoint(compute, {qkv}, {table_});
   } else {
@@ -128,9 +131,13 @@ SwinBlockImpl::SwinBlockImpl(const SwinLayerOptions& o, bool shifted) : dropout_
   fc2_ = mlp->register_module("fc2", convolution(hidden, o.embed_dim, 1));
 }
 
+at::Tensor SwinBlockImpl::mask_of_last_row() const { return shift_ > 0 ? mask_.select(0, -1) : at::Tensor(); }
+
+void SwinBlockImpl::prepare() { attention_->prepare(mask_of_last_row()); }
+
 at::Tensor SwinBlockImpl::forward(const at::Tensor& x) {
   const auto dropped = [&](const at::Tensor& tensor) { return dropout_ > 0.0 ? torch::dropout(tensor, dropout_, is_training()) : tensor; };
-  const auto h = x + attention_(norm1_(x), shift_, shift_ > 0 ? mask_.select(0, -1) : at::Tensor());
+  const auto h = x + attention_(norm1_(x), shift_, mask_of_last_row());
   auto hidden = fc1_(norm2_(h));
   hidden = torch::GradMode::is_enabled() && hidden.requires_grad() ? at::gelu(hidden) : at::gelu_(hidden);
   return h + dropped(fc2_(dropped(hidden)));

@@ -30,6 +30,7 @@ class WindowAttentionImpl : public torch::nn::Module {
   WindowAttentionImpl(int64_t channels, int64_t window, int64_t heads, double dropout);
   // x [N,C,H,W] -> [N,C,H,W]. `mask` [w*w, w*w] of the last row of windows; undefined where the windows are not shifted.
   at::Tensor forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask);
+  void prepare(const at::Tensor& mask);
 
   using torch::nn::Module::to;
   void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
@@ -38,13 +39,14 @@ class WindowAttentionImpl : public torch::nn::Module {
 
  private:
   at::Tensor attend(const at::Tensor& qkv, int64_t shift, const at::Tensor& mask);
+  WindowBias bias(const at::Tensor& mask, c10::ScalarType type);
   void keep_index_integral();
 
   int64_t window_, heads_;
   double dropout_;
   at::Tensor table_, index_;
   torch::nn::Linear qkv_{nullptr}, proj_{nullptr};
-  RelativeBias bias_;
+  KeptBias bias_;
 };
 TORCH_MODULE(WindowAttention);
 
@@ -61,12 +63,15 @@ struct SwinLayerOptions {
   bool patch_norm = false;
 };
 
-class SwinBlockImpl : public torch::nn::Module {
+class SwinBlockImpl : public torch::nn::Module, public Prepared {
  public:
   SwinBlockImpl(const SwinLayerOptions& options, bool shifted);
   at::Tensor forward(const at::Tensor& x);
+  void prepare() override;
 
  private:
+  at::Tensor mask_of_last_row() const;
+
   int64_t shift_ = 0;
   double dropout_;
   at::Tensor mask_;

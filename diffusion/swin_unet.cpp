@@ -3,6 +3,7 @@
 #include <bit>
 #include <numeric>
 
+#include <ATen/autocast_mode.h>
 #include <fmt/ranges.h>
 
 #include "core/error.h"
@@ -242,8 +243,14 @@ at::Tensor SwinUNetImpl::run(UNetStage& stage, const at::Tensor& h, const at::Te
 }
 
 at::Tensor SwinUNetImpl::embed(const at::Tensor& t) {
-  const auto embedding = timestep_embedding(t.to(stem_->weight.device()), options_.model_channels).to(stem_->weight.scalar_type());
-  return at::silu(time2_(at::silu(time1_(embedding))));
+  const auto make = [&] {
+    const auto embedding = timestep_embedding(t.to(stem_->weight.device()), options_.model_channels).to(stem_->weight.scalar_type());
+    return at::silu(time2_(at::silu(time1_(embedding))));
+  };
+  if (torch::GradMode::is_enabled() || !t.is_cpu()) return make();  // to look at steps on a GPU would wait for it
+  const auto device = stem_->weight.device().type();
+  const auto autocast = at::autocast::is_autocast_enabled(device) ? at::autocast::get_autocast_dtype(device) : c10::ScalarType::Undefined;
+  return embeddings_.of({time1_->weight, time1_->bias, time2_->weight, time2_->bias}, {t.clone(), autocast}, make);
 }
 
 std::vector<at::Tensor> SwinUNetImpl::encode(const at::Tensor& x, const at::Tensor& lq, const at::Tensor& noise,

@@ -65,6 +65,7 @@ class SwinUNetImpl : public torch::nn::Module {
   void check(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq, const at::Tensor& noise) const;
   // The outputs of the input blocks, the stem's first.
   std::vector<at::Tensor> encode(const at::Tensor& x, const at::Tensor& lq, const at::Tensor& noise, const at::Tensor& embedding);
+  // SiLU(time embedding), [N,E]. A frozen network returns the same tensor for the same steps, so that its blocks keep what they make of it.
   at::Tensor embed(const at::Tensor& t);
   at::Tensor run(UNetStage& stage, const at::Tensor& h, const at::Tensor& embedding) const;
 
@@ -73,6 +74,12 @@ class SwinUNetImpl : public torch::nn::Module {
   int64_t condition_channels_ = 0;
   bool checkpointing_ = false;
   torch::nn::Linear time1_{nullptr}, time2_{nullptr};
+  struct Steps {
+    at::Tensor t;
+    c10::ScalarType autocast;  // Undefined: off
+    bool operator==(const Steps& other) const { return autocast == other.autocast && at::equal(t, other.t); }
+  };
+  Kept<Steps, at::Tensor> embeddings_;
   std::vector<Conv2d> condition_convs_;
   std::vector<std::shared_ptr<Downsample>> condition_downsamples_;
   Conv2d stem_{nullptr}, out_conv_{nullptr};

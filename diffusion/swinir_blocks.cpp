@@ -72,14 +72,22 @@ at::Tensor WindowAttentionImpl::attend(const at::Tensor& qkv, int64_t shift, con
   return shift > 0 ? torch::roll(back, {shift, shift}, {1, 2}) : back;
 }
 
+WindowBias WindowAttentionImpl::bias(int64_t shift) {
+  const auto& masks = shift > 0 ? shifted_masks_ : WindowMasks{};
+  return bias_.of({relative_position_bias_table_}, c10::kFloat,
+                  [&] { return window_bias(relative_position_bias_table_, relative_position_index_, masks, c10::kFloat); });
+}
+
+void WindowAttentionImpl::prepare(int64_t shift) {
+  if (window_bias_type(relative_position_bias_table_) == c10::kFloat) static_cast<void>(bias(shift));
+}
+
 at::Tensor WindowAttentionImpl::forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask) {
   const auto qkv = qkv_(x);
   const bool gradient = torch::GradMode::is_enabled() && (qkv.requires_grad() || relative_position_bias_table_.requires_grad());
   const Windows windows{.window = window_, .shift = shift, .heads = heads_};
   if (gradient || !window_attention_fits(qkv, windows)) return proj_(attend(qkv, shift, mask));
-  const auto bias =
-      bias_.of(relative_position_bias_table_, relative_position_index_, shift > 0 ? shifted_masks_ : WindowMasks{}, torch::kFloat32);
-  return proj_(window_attention(qkv, windows, bias));
+  return proj_(window_attention(qkv, windows, bias(shift)));
 }
 
 MlpImpl::MlpImpl(int64_t dim, int64_t hidden)

@@ -30,12 +30,14 @@ class WindowAttentionImpl : public torch::nn::Module {
   explicit WindowAttentionImpl(const BlockOptions& options);
   // x [N,H,W,C] -> [N,H,W,C]; mask [windows, window^2, window^2] of H x W, looked at where shift > 0.
   at::Tensor forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask);
+  void prepare(int64_t shift);
 
  private:
+  WindowBias bias(int64_t shift);
   at::Tensor attend(const at::Tensor& qkv, int64_t shift, const at::Tensor& mask) const;
 
   int64_t window_, heads_;
-  RelativeBias bias_;
+  KeptBias bias_;
   WindowMasks shifted_masks_;  // where the windows are shifted
   at::Tensor relative_position_bias_table_, relative_position_index_;
   torch::nn::Linear qkv_{nullptr}, proj_{nullptr};
@@ -52,11 +54,12 @@ class MlpImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Mlp);
 
-class SwinBlockImpl : public torch::nn::Module {
+class SwinBlockImpl : public torch::nn::Module, public Prepared {
  public:
   SwinBlockImpl(const BlockOptions& options, bool shifted);
   // x [N,H,W,C] with sides that are multiples of the window; `mask` is that of H x W, used by shifted blocks.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& mask);
+  void prepare() override { attn_->prepare(shift_); }
 
  private:
   int64_t shift_;

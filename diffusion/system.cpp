@@ -83,6 +83,9 @@ void freeze(torch::nn::Module& network, std::optional<c10::ScalarType> precision
   };
   for (auto& item : network.named_parameters()) convert(item.key(), item.value());
   for (auto& item : network.named_buffers()) convert(item.key(), item.value());
+  for (const auto& module : network.modules()) {
+    if (auto* prepared = dynamic_cast<Prepared*>(module.get())) prepared->prepare();
+  }
   malloc_trim(0);  // what the weights took before
 }
 

@@ -35,27 +35,34 @@ ResidualBlock::ResidualBlock(const ResidualBlockOptions& options) : options_(opt
   if (in != out) skip_ = register_module("skip_connection", convolution(in, out, 1));
 }
 
+ResidualBlock::Modulation ResidualBlock::modulation(const at::Tensor& embedding) {
+  const auto make = [&]() -> Modulation {
+    const auto parts = embedding_(embedding).chunk(2, 1);
+    const auto scale = parts[0] + 1.0;
+    return {out_norm_->weight * scale, at::addcmul(parts[1], out_norm_->bias, scale)};
+  };
+  if (torch::GradMode::is_enabled()) return make();
+  return modulations_.of({embedding_->weight, embedding_->bias, out_norm_->weight, out_norm_->bias}, {embedding}, make);
+}
+
 at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& embedding) {
   const auto resample = options_.resample;
   auto h = resample == Resample::none
                ? norm_silu_convolve(in_norm_, in_conv_, x)
                : in_conv_(resampled(group_norm(x, in_norm_->weight, in_norm_->bias, in_norm_->with_silu(true)), resample));
-  const auto projected = embedding_(embedding);
-  auto weight = out_norm_->weight, bias = out_norm_->bias;
-  if (options_.scale_shift_norm) {  // norm(h) (1 + scale) + shift, which is a normalisation with other weights
-    const auto parts = projected.chunk(2, 1);
-    const auto scale = parts[0] + 1.0;
-    weight = (weight * scale).expand({x.size(0), -1});
-    bias = at::addcmul(parts[1], bias, scale).expand({x.size(0), -1});
+  Modulation norm{out_norm_->weight, out_norm_->bias};
+  if (options_.scale_shift_norm) {
+    const auto [weight, bias] = modulation(embedding);
+    norm = {weight.expand({x.size(0), -1}), bias.expand({x.size(0), -1})};
   } else {
-    h = h + projected.unsqueeze(-1).unsqueeze(-1);
+    h = h + embedding_(embedding).unsqueeze(-1).unsqueeze(-1);
   }
   auto skipped = resampled(x, resample);
   if (!skip_.is_empty()) skipped = skip_(skipped);
   if (options_.dropout > 0.0 && is_training()) {
-    return skipped + out_conv_(torch::dropout(group_norm(h, weight, bias, out_norm_->with_silu(true)), options_.dropout, true));
+    return skipped + out_conv_(torch::dropout(group_norm(h, norm.weight, norm.bias, out_norm_->with_silu(true)), options_.dropout, true));
   }
-  return norm_silu_convolve(out_norm_, out_conv_, h, skipped, weight, bias);
+  return norm_silu_convolve(out_norm_, out_conv_, h, skipped, norm.weight, norm.bias);
 }
 
 Downsample::Downsample(int64_t in_channels, int64_t out_channels, bool learned) {

@@ -8,6 +8,7 @@
 #include <torch/nn/module.h>
 #include <torch/nn/modules/linear.h>
 
+#include "diffusion/kept.h"
 #include "diffusion/layers.h"
 
 namespace lpnsr {
@@ -36,10 +37,22 @@ class ResidualBlock : public UNetLayer {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& embedding) override;
 
  private:
+  // norm(h) (1 + scale) + shift, scale and shift from the time step: a normalisation with weights of its own, as many as
+  // there are embeddings.
+  struct Modulation {
+    at::Tensor weight, bias;
+  };
+  struct SameTensor {
+    at::Tensor tensor;
+    bool operator==(const SameTensor& other) const { return tensor.is_same(other.tensor); }
+  };
+  Modulation modulation(const at::Tensor& embedding);
+
   ResidualBlockOptions options_;
   GroupNorm in_norm_{nullptr}, out_norm_{nullptr};
   Conv2d in_conv_{nullptr}, out_conv_{nullptr}, skip_{nullptr};
   torch::nn::Linear embedding_{nullptr};
+  Kept<SameTensor, Modulation> modulations_;  // of a chain's steps
 };
 
 // A strided 3x3 convolution, or an average over 2x2 where `learned` is off.

@@ -1,0 +1,51 @@
+#pragma once
+// Results that depend on frozen weights and a key alone, made once.
+#include <utility>
+#include <vector>
+
+#include <torch/utils.h>
+
+namespace lpnsr {
+
+template <class Key, class Result>
+class Kept {
+ public:
+  // What `make()` made of `weights` for this key; made again where the weights are in other memory or were written to since. Weights that
+  // are trained, and those of the inference mode, which count no writes, make theirs at every call.
+  template <class Make>
+  Result of(at::TensorList weights, const Key& key, const Make& make) {
+    if (std::any_of(weights.begin(), weights.end(), [](const at::Tensor& w) { return w.requires_grad() || w.is_inference(); }))
+      return make();
+    constexpr size_t kMost = 64;
+    if (changed(weights) || results_.size() == kMost) results_.clear();
+    for (const auto& [known, result] : results_) {
+      if (known == key) return result;
+    }
+    const c10::InferenceMode usable_in_every_mode(false);
+    const torch::NoGradGuard no_gradients;
+    return results_.emplace_back(key, make()).second;
+  }
+
+ private:
+  bool changed(at::TensorList weights) {
+    std::vector<std::pair<const void*, int64_t>> now;
+    now.reserve(weights.size());
+    for (const auto& w : weights) now.emplace_back(w.const_data_ptr(), static_cast<int64_t>(w._version()));
+    if (now == seen_) return false;
+    seen_ = std::move(now);
+    return true;
+  }
+
+  std::vector<std::pair<const void*, int64_t>> seen_;
+  std::vector<std::pair<Key, Result>> results_;
+};
+
+// A module that keeps something: to be asked for it before the first pass. Made in the middle of one it would lie between maps, whose
+// memory the allocator could not join again.
+class Prepared {
+ public:
+  virtual ~Prepared() = default;
+  virtual void prepare() = 0;
+};
+
+}  // namespace lpnsr
