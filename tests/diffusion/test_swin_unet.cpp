@@ -4,6 +4,7 @@
 #include "diffusion/noise_predictor.h"
 #include "diffusion/swin_block.h"
 #include "diffusion/swin_unet.h"
+#include "diffusion/system.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/norm_groups.h"
 #include "tests/support/reference.h"
@@ -84,9 +85,9 @@ TEST(SwinUNet, BatchElementsDoNotInfluenceEachOther) {
   EXPECT_TRUE(close(network->forward(i.x, torch::full({1}, 2, torch::kInt64), i.lq), same, 2e-5, 1e-5)) << "one index for all";
 }
 
-TEST(SwinUNet, CachedBiasFollowsTheWeights) {
+TEST(SwinUNet, KeptBiasFollowsTheWeights) {
   auto network = filled(tiny_unet());
-  network->eval();
+  freeze(*network);
   const torch::NoGradGuard no_gradients;
   const auto i = inputs(1, 16, 16);
   const auto before = network->forward(i.x, i.t, i.lq);
@@ -95,6 +96,37 @@ TEST(SwinUNet, CachedBiasFollowsTheWeights) {
   EXPECT_FALSE(torch::equal(network->forward(i.x, i.t, i.lq), before));
   table.div_(3.0);
   EXPECT_TRUE(close(network->forward(i.x, i.t, i.lq), before, 1e-5, 1e-5));
+}
+
+// A frozen network computes what depends on the time step once; one that is trained never does.
+TEST(SwinUNet, KeptTimeStepsFollowStepsPrecisionAndWeights) {
+  auto trained = filled(tiny_unet()), network = filled(tiny_unet());
+  trained->eval();
+  freeze(*network);
+  const torch::NoGradGuard no_gradients;
+  const auto i = inputs(2, 16, 16);
+  const auto steps = [](std::vector<int64_t> values) { return torch::tensor(values); };
+  const auto expect_equal = [&](const std::string& when) {
+    for (int round = 0; round < 2; ++round) {
+      for (const auto& t : {steps({3}), steps({0}), steps({0, 3}), steps({3, 0})}) {
+        EXPECT_TRUE(torch::equal(network->forward(i.x, t, i.lq), trained->forward(i.x, t, i.lq))) << when << ", t = " << t;
+      }
+    }
+  };
+  expect_equal("at first");
+  {
+    const AutocastScope bfloat16(torch::kCPU, torch::kBFloat16);
+    expect_equal("in bfloat16");
+  }
+  expect_equal("after bfloat16");
+  for (const std::string key : {"time_embed.0.weight", "input_blocks.1.0.emb_layers.1.weight", "output_blocks.0.0.out_layers.0.bias"}) {
+    for (const auto& each : {network, trained}) state_dict(*each.ptr()).at(key).add_(0.125);
+    expect_equal("after a change of " + key);
+  }
+  auto t = steps({1});
+  static_cast<void>(network->forward(i.x, t, i.lq));
+  t.fill_(2);
+  EXPECT_TRUE(torch::equal(network->forward(i.x, t, i.lq), trained->forward(i.x, t, i.lq))) << "a caller's own tensor of steps";
 }
 
 // Directional derivatives over the input, the condition and every parameter at once against central differences.
