@@ -1,6 +1,6 @@
 // Full-size networks as `--precision bf16` serves them, against the published float32 numbers. The tolerance is ours: bfloat16 carries 8
-// bits, each layer rounds, and what is asked is the error of the whole, sqrt(mean (got - want)^2) over the deviation of want. The limits lie a
-// tenth above what LibTorch's own bfloat16 operators reach (LPNSR_KERNELS=off), so that no kernel may cost more than the type does.
+// bits, each layer rounds, and what is asked is the error of the whole, sqrt(mean (got - want)^2) over the deviation of want. The limits
+// lie a tenth above what LibTorch's own bfloat16 operators reach (LPNSR_KERNELS=off), so that no kernel may cost more than the type does.
 #include "diffusion/autoencoder.h"
 #include "diffusion/noise_predictor.h"
 #include "diffusion/swin_unet.h"
