@@ -2,7 +2,10 @@
 
 #include <cmath>
 
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <torch/autograd.h>
+#include <torch/utils.h>
 
 #include "core/channels_last.h"
 

@@ -134,7 +134,7 @@ void SwinUNetImpl::build_condition() {
   auto extractor = register_module("feature_extractor", std::make_shared<torch::nn::Module>());
   int64_t width = 16;
   for (int64_t side = options_.lq_size, i = 0; side > options_.image_size; side /= 2, i += 3) {
-    condition_convs_.push_back(extractor->register_module(std::to_string(i), convolution(condition_channels_, width, 3)));
+    condition_convs_.emplace_back(extractor->register_module(std::to_string(i), convolution(condition_channels_, width, 3)));
     condition_downsamples_.push_back(
         extractor->register_module(std::to_string(i + 2), std::make_shared<Downsample>(width, 2 * width, true)));
     width *= 2;
