@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/convolution.h"
+#include "core/kernels/kernels.h"
 
 namespace lpnsr::swinir {
 namespace {
@@ -55,14 +56,13 @@ WindowAttentionImpl::WindowAttentionImpl(const BlockOptions& options) : window_(
 
 // qkv [N,H,W,3C] -> [N,H,W,C], by LibTorch's operators. Plain matrix products: on windows this small no slower on a CPU than
 // scaled_dot_product_attention and closer in the last digits, and the mask need not be repeated for each picture.
-at::Tensor WindowAttentionImpl::attend(const at::Tensor& qkv, int64_t shift, const at::Tensor& mask) const {
+at::Tensor WindowAttentionImpl::attend(const at::Tensor& qkv, int64_t shift, const at::Tensor& mask) {
   const int64_t dim = qkv.size(3) / 3, area = window_ * window_;
   const auto tokens = to_windows(shift > 0 ? torch::roll(qkv, {-shift, -shift}, {1, 2}) : qkv, window_);
   const int64_t windows = tokens.size(0);
   const auto parts = tokens.view({windows, area, 3, heads_, dim / heads_}).permute({2, 0, 3, 1, 4});
-  const auto bias = relative_position_bias_table_.index_select(0, relative_position_index_.flatten()).view({area, area, heads_});
   auto scores = torch::matmul(parts[0] * (1.0 / std::sqrt(static_cast<double>(dim / heads_))), parts[1].transpose(-2, -1));
-  scores += bias.permute({2, 0, 1}).to(scores.scalar_type());
+  scores += bias(shift, scores.scalar_type()).front();  // of windows without a mask
   if (shift > 0) {
     scores.view({windows / mask.size(0), mask.size(0), heads_, area, area}) += mask.unsqueeze(1).to(scores.scalar_type());
   }
@@ -72,22 +72,22 @@ at::Tensor WindowAttentionImpl::attend(const at::Tensor& qkv, int64_t shift, con
   return shift > 0 ? torch::roll(back, {shift, shift}, {1, 2}) : back;
 }
 
-WindowBias WindowAttentionImpl::bias(int64_t shift) {
-  const auto& masks = shift > 0 ? shifted_masks_ : WindowMasks{};
-  return bias_.of({relative_position_bias_table_}, c10::kFloat,
-                  [&] { return window_bias(relative_position_bias_table_, relative_position_index_, masks, c10::kFloat); });
+WindowBias WindowAttentionImpl::bias(int64_t shift, c10::ScalarType type) {
+  // attend(), which serves where the kernel cannot, adds the mask of the whole map itself.
+  const bool masked = shift > 0 && kernels::kernels() != nullptr && relative_position_bias_table_.is_cpu();
+  const auto& masks = masked ? shifted_masks_ : WindowMasks{};
+  return bias_.of({relative_position_bias_table_}, type,
+                  [&] { return window_bias(relative_position_bias_table_, relative_position_index_, masks, type); });
 }
 
-void WindowAttentionImpl::prepare(int64_t shift) {
-  if (window_bias_type(relative_position_bias_table_) == c10::kFloat) static_cast<void>(bias(shift));
-}
+void WindowAttentionImpl::prepare(int64_t shift) { static_cast<void>(bias(shift, window_bias_type(relative_position_bias_table_))); }
 
 at::Tensor WindowAttentionImpl::forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask) {
   const auto qkv = qkv_(x);
   const bool gradient = torch::GradMode::is_enabled() && (qkv.requires_grad() || relative_position_bias_table_.requires_grad());
   const Windows windows{.window = window_, .shift = shift, .heads = heads_};
   if (gradient || !window_attention_fits(qkv, windows)) return proj_(attend(qkv, shift, mask));
-  return proj_(window_attention(qkv, windows, bias(shift)));
+  return proj_(window_attention(qkv, windows, bias(shift, torch::kFloat32)));
 }
 
 MlpImpl::MlpImpl(int64_t dim, int64_t hidden)

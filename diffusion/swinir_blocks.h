@@ -33,8 +33,8 @@ class WindowAttentionImpl : public torch::nn::Module {
   void prepare(int64_t shift);
 
  private:
-  WindowBias bias(int64_t shift);
-  at::Tensor attend(const at::Tensor& qkv, int64_t shift, const at::Tensor& mask) const;
+  WindowBias bias(int64_t shift, c10::ScalarType type);
+  at::Tensor attend(const at::Tensor& qkv, int64_t shift, const at::Tensor& mask);
 
   int64_t window_, heads_;
   KeptBias bias_;
