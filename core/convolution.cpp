@@ -36,8 +36,10 @@ class WinogradFunction : public torch::autograd::Function<WinogradFunction> {
     variable_list result(3);
     if (ctx->needs_input_grad(0)) result[0] = winograd_input_gradient(gradient, weight);
     if (ctx->needs_input_grad(1)) {
-      result[1] = std::get<1>(at::convolution_backward(gradient, channels_last(x), weight.to(x.scalar_type()), at::OptionalIntArrayRef(),
-                                                       {1, 1}, {1, 1}, {1, 1}, false, {0, 0}, 1, {false, true, false}))
+      // Only the shape of the weight counts: no need to convert it.
+      const auto shape = at::empty(weight.sizes(), gradient.options().memory_format(at::MemoryFormat::ChannelsLast));
+      result[1] = std::get<1>(at::convolution_backward(gradient, channels_last(x), shape, at::OptionalIntArrayRef(), {1, 1}, {1, 1}, {1, 1},
+                                                       false, {0, 0}, 1, {false, true, false}))
                       .to(weight.scalar_type());
     }
     if (ctx->needs_input_grad(2)) result[2] = gradient.sum({0, 2, 3}, false, at::kFloat).to(weight.scalar_type());

@@ -1,5 +1,5 @@
 #pragma once
-// Attention within the windows of a map, on the CPU, straight from the map: no partition, no roll, no copies. No gradients.
+// Attention within the windows of a map, on the CPU, straight from the map: no partition, no roll, no copies.
 #include <array>
 
 #include <ATen/core/Tensor.h>
@@ -18,7 +18,8 @@ using WindowBias = std::array<at::Tensor, 4>;
 // qkv [N,H,W,3C]: float32 or bfloat16 on a CPU with vectors, at most 64 tokens a window and 64 channels a head.
 bool window_attention_fits(const at::Tensor& qkv, const Windows& windows);
 
-// softmax(q k^T / sqrt(C / heads) + bias) v, [N,H,W,C]; the channels of qkv are (q, k, v) by heads by C / heads.
+// softmax(q k^T / sqrt(C / heads) + bias) v, [N,H,W,C]; the channels of qkv are (q, k, v) by heads by C / heads. The gradient in the bias,
+// which is that of what all four kinds have in common, goes to bias[0].
 at::Tensor window_attention(const at::Tensor& qkv, const Windows& windows, const WindowBias& bias);
 
 }  // namespace lpnsr

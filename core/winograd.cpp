@@ -140,6 +140,10 @@ at::Tensor even_taps(const at::Tensor& weight) {
   return taps.stride(2) == 3 * taps.stride(3) ? taps : taps.contiguous();
 }
 
+double flops_of(const at::Tensor& result, const at::Tensor& weight) {
+  return 2.0 * static_cast<double>(result.size(0) * result.size(2) * result.size(3)) * static_cast<double>(weight.numel());
+}
+
 }  // namespace
 
 bool winograd_fits(const at::Tensor& x, const at::Tensor& weight, bool twice) {
@@ -162,7 +166,7 @@ at::Tensor winograd_convolution(const at::Tensor& x, const at::Tensor& weight, c
   }
   run({form_for(map, options.twice), map_of(map), prologue, options.twice, filters_of(taps),
        added.defined() ? added.const_data_ptr<float>() : nullptr, residual.defined() ? map_of(residual) : kernels::Map{}, map_of(result)});
-  note_convolution(result.size(0) * result.size(2) * result.size(3), weight);
+  note_flops(flops_of(result, weight));
   return result;
 }
 
@@ -177,7 +181,7 @@ at::Tensor winograd_input_gradient(const at::Tensor& gradient, const at::Tensor&
   turned.first = 8 * turned.tap_stride;
   turned.tap_stride = -turned.tap_stride;
   run({form_for(map, false), map_of(map), {}, false, turned, nullptr, {}, map_of(result)});
-  note_convolution(result.size(0) * result.size(2) * result.size(3), weight);
+  note_flops(flops_of(result, weight));
   return result;
 }
 

@@ -16,8 +16,7 @@ struct WorkCount {
 // Runs `work` on this thread (whose autograd engine runs the backward passes of CPU tensors too) and counts.
 WorkCount count_work(const std::function<void()>& work);
 
-// For kernels of this program, which LibTorch does not see: `positions` (batch and places) of a convolution with `weight`, counted as the
-// direct one, whatever algorithm computes it.
-void note_convolution(int64_t positions, const at::Tensor& weight);
+// For kernels of this program, which LibTorch does not see: what the direct form costs, whatever algorithm computes it.
+void note_flops(double flops);
 
 }  // namespace lpnsr

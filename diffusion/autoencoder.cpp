@@ -3,14 +3,14 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/nearest_codes.h"
 #include "diffusion/autoencoder_blocks.h"
 #include "diffusion/layers.h"
 
 namespace lpnsr {
 namespace {
 
-constexpr double kCommitment = 0.25;                    // beta
-constexpr int64_t kDistancesAtOnce = int64_t{1} << 22;  // 16 MiB of float32
+constexpr double kCommitment = 0.25;  // beta
 
 void check_map(const at::Tensor& map, int64_t channels, const char* what) {
   if (map.dim() != 4 || map.size(1) != channels || map.numel() == 0) {
@@ -73,24 +73,10 @@ at::Tensor AutoencoderImpl::encode(const at::Tensor& image) {
   return quant_conv_(encoder_->forward(image.to(quant_conv_->weight.scalar_type()))).to(image.scalar_type());
 }
 
-// |z - e|^2 without the term that is the same for all codes: |e|^2 - 2 z e.
-at::Tensor AutoencoderImpl::nearest_codes(const at::Tensor& points) const {
-  const torch::NoGradGuard no_gradients;
-  const auto codes = codes_.to(points.scalar_type());
-  const auto squares = codes.square().sum(1), transposed = codes.t();
-  const int64_t rows = std::max<int64_t>(1, kDistancesAtOnce / codes.size(0));
-  auto indices = at::empty({points.size(0)}, points.options().dtype(torch::kInt64));
-  for (int64_t start = 0; start < points.size(0); start += rows) {
-    const int64_t length = std::min(rows, points.size(0) - start);
-    indices.narrow(0, start, length).copy_(at::addmm(squares, points.narrow(0, start, length), transposed, 1.0, -2.0).argmin(1));
-  }
-  return indices;
-}
-
 Quantised AutoencoderImpl::quantise(const at::Tensor& latent) {
   check_map(latent, options_.embed_dim, "latent");
-  const auto indices =
-      nearest_codes(latent.permute({0, 2, 3, 1}).reshape({-1, options_.embed_dim})).view({latent.size(0), latent.size(2), latent.size(3)});
+  const auto points = latent.permute({0, 2, 3, 1}).reshape({-1, options_.embed_dim});
+  const auto indices = nearest_codes(points, codes_).view({latent.size(0), latent.size(2), latent.size(3)});
   const auto codes = at::embedding(codes_, indices).permute({0, 3, 1, 2}).to(latent.scalar_type());
   // As published, where beta weighs the codes' term and not the encoder's.
   const auto loss = (codes.detach() - latent).square().mean() + kCommitment * (codes - latent.detach()).square().mean();

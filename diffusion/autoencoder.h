@@ -59,8 +59,6 @@ class AutoencoderImpl : public torch::nn::Module {
   const AutoencoderOptions& options() const { return options_; }
 
  private:
-  at::Tensor nearest_codes(const at::Tensor& points) const;  // [P,C] -> int64 [P]
-
   AutoencoderOptions options_;
   std::shared_ptr<Encoder> encoder_;
   std::shared_ptr<Decoder> decoder_;

@@ -7,6 +7,7 @@
 #include <ATen/autocast_mode.h>
 
 #include "core/device.h"
+#include "core/error.h"
 
 namespace lpnsr {
 namespace {
@@ -89,6 +90,13 @@ struct Recompute : torch::autograd::Function<Recompute> {
 };
 
 }  // namespace
+
+Recomputed parse_recomputed(const std::string& name) {
+  if (name == "none") return Recomputed::none;
+  if (name == "attention") return Recomputed::attention;
+  if (name == "all") return Recomputed::all;
+  throw UsageError("'" + name + "' can not be recomputed; there are none, attention and all");
+}
 
 at::Tensor checkpoint(const TensorFunction& compute, const std::vector<at::Tensor>& inputs, const std::vector<at::Tensor>& parameters,
                       bool draws) {

@@ -1,11 +1,18 @@
 #pragma once
 // Activation checkpointing: nothing of what `compute` makes is kept for the backward pass, which runs it a second time instead.
 #include <functional>
+#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
 namespace lpnsr {
+
+// What a UNet computes again in the backward pass: its attention blocks (as the published trainer does with the predictor's), or all
+// blocks.
+enum class Recomputed { none, attention, all };
+// Throws UsageError for another name than these.
+Recomputed parse_recomputed(const std::string& name);
 
 using TensorFunction = std::function<at::Tensor(const std::vector<at::Tensor>& inputs)>;
 

@@ -66,7 +66,6 @@ WindowBias WindowAttentionImpl::bias(const at::Tensor& mask, c10::ScalarType typ
 
 void WindowAttentionImpl::prepare(const at::Tensor& mask) { static_cast<void>(bias(mask, window_bias_type(table_))); }
 
-// qkv [N,H,W,3C] -> [N,H,W,C], by LibTorch's operators.
 at::Tensor WindowAttentionImpl::attend(const at::Tensor& qkv, int64_t shift, const at::Tensor& mask) {
   const int64_t batch = qkv.size(0), height = qkv.size(1), width = qkv.size(2), channels = qkv.size(3) / 3, w = window_;
   const int64_t rows = height / w, columns = width / w, count = rows * batch * columns, tokens = w * w;
@@ -93,24 +92,23 @@ at::Tensor WindowAttentionImpl::attend(const at::Tensor& qkv, int64_t shift, con
   return shift > 0 ? at::roll(result, {shift, shift}, {1, 2}) : result;
 }
 
+at::Tensor WindowAttentionImpl::attend_in_place(const at::Tensor& qkv, const Windows& windows, const at::Tensor& mask) {
+  if (qkv.scalar_type() != torch::kFloat32) return window_attention(qkv, windows, bias(mask, torch::kFloat32));
+  // In float32 the backward pass runs LibTorch's operators on the same input: single roundings move long trajectories, and so they stay as
+  // near to the published trainer's as they are.
+  const auto compute = [this, windows, mask](const std::vector<at::Tensor>& inputs) {
+    if (torch::GradMode::is_enabled() && (inputs[0].requires_grad() || table_.requires_grad())) {
+      return attend(inputs[0], windows.shift, mask);
+    }
+    return window_attention(inputs[0], windows, bias(mask, torch::kFloat32));
+  };
+  return checkpoint(compute, {qkv}, {table_});
+}
+
 at::Tensor WindowAttentionImpl::forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask) {
   const auto qkv = qkv_(x.permute({0, 2, 3, 1}));
   const Windows windows{.window = window_, .shift = shift, .heads = heads_};
-  at::Tensor mixed;
-  if (window_attention_fits(qkv, windows)) {
-    // The kernel has no backward pass: that runs LibTorch's operators on the same input. So the values are the same with and without
-    // gradients, and nothing but qkv is kept.
-    const auto compute = [this, windows, mask](const std::vector<at::Tensor>& inputs) {
-      if (torch::GradMode::is_enabled() && (inputs[0].requires_grad() || table_.requires_grad())) {
-        return attend(inputs[0], windows.shift, mask);
-      }
-      return window_attention(inputs[0], windows, bias(mask, torch::kFloat32));
-    };
-    mixed = checkpoint(compute, {qkv}, {table_});
-  } else {
-    mixed = attend(qkv, shift, mask);
-  }
-  auto result = proj_(mixed);
+  auto result = proj_(window_attention_fits(qkv, windows) ? attend_in_place(qkv, windows, mask) : attend(qkv, shift, mask));
   if (dropout_ > 0.0) result = torch::dropout(result, dropout_, is_training());
   return result.permute({0, 3, 1, 2});
 }
@@ -136,6 +134,11 @@ at::Tensor SwinBlockImpl::mask_of_last_row() const { return shift_ > 0 ? mask_.s
 void SwinBlockImpl::prepare() { attention_->prepare(mask_of_last_row()); }
 
 at::Tensor SwinBlockImpl::forward(const at::Tensor& x) {
+  if (!recomputed_ || !torch::GradMode::is_enabled()) return run(x);
+  return checkpoint([this](const std::vector<at::Tensor>& inputs) { return run(inputs[0]); }, {x}, parameters(), dropout_ > 0.0);
+}
+
+at::Tensor SwinBlockImpl::run(const at::Tensor& x) {
   const auto dropped = [&](const at::Tensor& tensor) { return dropout_ > 0.0 ? torch::dropout(tensor, dropout_, is_training()) : tensor; };
   const auto h = x + attention_(norm1_(x), shift_, mask_of_last_row());
   auto hidden = fc1_(norm2_(h));

@@ -38,6 +38,8 @@ class WindowAttentionImpl : public torch::nn::Module {
   void to(torch::Device device, bool non_blocking = false) override;
 
  private:
+  // qkv [N,H,W,3C] -> [N,H,W,C], by the kernels, and by LibTorch's operators on copies of the windows.
+  at::Tensor attend_in_place(const at::Tensor& qkv, const Windows& windows, const at::Tensor& mask);
   at::Tensor attend(const at::Tensor& qkv, int64_t shift, const at::Tensor& mask);
   WindowBias bias(const at::Tensor& mask, c10::ScalarType type);
   void keep_index_integral();
@@ -68,12 +70,16 @@ class SwinBlockImpl : public torch::nn::Module, public Prepared {
   SwinBlockImpl(const SwinLayerOptions& options, bool shifted);
   at::Tensor forward(const at::Tensor& x);
   void prepare() override;
+  // Its activations are computed again in the backward pass instead of being kept.
+  void recompute(bool on) { recomputed_ = on; }
 
  private:
+  at::Tensor run(const at::Tensor& x);
   at::Tensor mask_of_last_row() const;
 
   int64_t shift_ = 0;
   double dropout_;
+  bool recomputed_ = false;
   at::Tensor mask_;
   GroupNorm norm1_{nullptr}, norm2_{nullptr};
   WindowAttention attention_{nullptr};

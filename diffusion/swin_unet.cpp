@@ -8,7 +8,6 @@
 
 #include "core/error.h"
 #include "core/state_dict.h"
-#include "diffusion/checkpointing.h"
 #include "diffusion/swin_block.h"
 
 namespace lpnsr {
@@ -236,8 +235,15 @@ void SwinUNetImpl::check(const at::Tensor& x, const at::Tensor& t, const at::Ten
   }
 }
 
+void SwinUNetImpl::recompute(Recomputed what) {
+  recomputes_stages_ = what == Recomputed::all;
+  for (const auto& module : modules(/*include_self=*/false)) {
+    if (auto* block = module->as<SwinBlockImpl>()) block->recompute(what == Recomputed::attention);
+  }
+}
+
 at::Tensor SwinUNetImpl::run(UNetStage& stage, const at::Tensor& h, const at::Tensor& embedding) const {
-  if (!checkpointing_ || !torch::GradMode::is_enabled()) return stage.forward(h, embedding);
+  if (!recomputes_stages_ || !torch::GradMode::is_enabled()) return stage.forward(h, embedding);
   return checkpoint([&stage](const std::vector<at::Tensor>& inputs) { return stage.forward(inputs[0], inputs[1]); }, {h, embedding},
                     stage.parameters(), options_.dropout > 0.0);
 }

@@ -9,6 +9,7 @@
 #include <torch/nn/pimpl.h>
 
 #include "core/config.h"
+#include "diffusion/checkpointing.h"
 #include "diffusion/unet_blocks.h"
 
 namespace lpnsr {
@@ -51,8 +52,8 @@ class SwinUNetImpl : public torch::nn::Module {
   // What the last of the input blocks makes of them, or the middle block after it: [N,C,H/f,W/f], C and f as below.
   at::Tensor features(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq, bool after_middle = false);
   const SwinUNetOptions& options() const { return options_; }
-  // Recomputes activations of each level's blocks in the backward pass instead of keeping them.
-  void set_checkpointing(bool on) { checkpointing_ = on; }
+  // These activations are computed again in the backward pass instead of being kept.
+  void recompute(Recomputed what);
 
  protected:
   // The same network for other numbers of channels than the options say.
@@ -72,7 +73,7 @@ class SwinUNetImpl : public torch::nn::Module {
   SwinUNetOptions options_;
   int64_t in_channels_;  // of x
   int64_t condition_channels_ = 0;
-  bool checkpointing_ = false;
+  bool recomputes_stages_ = false;
   torch::nn::Linear time1_{nullptr}, time2_{nullptr};
   struct Steps {
     at::Tensor t;

@@ -84,10 +84,9 @@ void WindowAttentionImpl::prepare(int64_t shift) { static_cast<void>(bias(shift,
 
 at::Tensor WindowAttentionImpl::forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask) {
   const auto qkv = qkv_(x);
-  const bool gradient = torch::GradMode::is_enabled() && (qkv.requires_grad() || relative_position_bias_table_.requires_grad());
   const Windows windows{.window = window_, .shift = shift, .heads = heads_};
-  if (gradient || !window_attention_fits(qkv, windows)) return proj_(attend(qkv, shift, mask));
-  return proj_(window_attention(qkv, windows, bias(shift, torch::kFloat32)));
+  return proj_(window_attention_fits(qkv, windows) ? window_attention(qkv, windows, bias(shift, torch::kFloat32))
+                                                   : attend(qkv, shift, mask));
 }
 
 MlpImpl::MlpImpl(int64_t dim, int64_t hidden)

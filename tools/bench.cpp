@@ -123,7 +123,8 @@ int run_bench(const Arguments& arguments) {
       "rounds", po::value(&options.rounds)->value_name("N")->default_value(options.rounds), "timed calls of each contender")(
       "experiment", po::value(&options.experiments)->multitoken()->value_name("FILE"),
       "of networks, restore and train_step; else as published. Several: each in turn")(
-      "serve", po::value(&options.serve)->value_name("fp32|bf16"), "works once for each line on stdin (what the bench starts itself with)");
+      "serve", po::value(&options.serve)->value_name("fp32|bf16|plain"),
+      "works once for each line on stdin (what the bench starts itself with)");
   line.add()("side", po::value(&options.side)->value_name("N")->default_value(options.side), "pixels a side of a metric's picture")(
       "against", po::value(&options.against)->value_name("COMMAND"),
       "times a metric beside a program that prints a line when ready and one for each line it is sent")(

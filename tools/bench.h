@@ -40,7 +40,7 @@ struct BenchOptions {
   bool json = false;
   // Of networks:
   std::vector<std::string> experiments;  // files; none: the published configuration
-  std::string serve;                     // not empty: work in this precision once for each line on stdin
+  std::string serve;                     // not empty: work in this way once for each line on stdin
   // Of metrics:
   std::filesystem::path weights_dir;
   int64_t side = 512;         // of the picture

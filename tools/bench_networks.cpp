@@ -16,12 +16,22 @@
 #include "tools/bench.h"
 #include "tools/child_process.h"
 #include "trainers/iteration.h"
+#include "trainers/latents.h"
 #include "trainers/noise_predictor_trainer.h"
 
 namespace lpnsr {
 namespace {
 
 using Work = std::function<void()>;
+
+// How a process works: in a precision, or as the published code does (in float32; LibTorch's operators and its allocator are chosen by the
+// environment).
+struct Way {
+  c10::ScalarType precision;
+  bool plain;
+};
+
+Way parse_way(const std::string& name) { return {name == "plain" ? torch::kFloat : parse_precision(name), name == "plain"}; }
 
 at::Tensor noise(at::IntArrayRef shape, uint64_t seed = 1) {
   return torch::randn(shape, make_generator(seed), at::TensorOptions(torch::kFloat32));
@@ -36,8 +46,8 @@ Network frozen(const Options& options, c10::ScalarType precision) {
 
 constexpr int64_t kLatent = 64, kImage = 256;
 
-Work denoiser_work(const Experiment& experiment, c10::ScalarType precision) {
-  auto network = frozen<SwinUNet>(experiment.system.denoiser, precision);
+Work denoiser_work(const Experiment& experiment, const Way& way) {
+  auto network = frozen<SwinUNet>(experiment.system.denoiser, way.precision);
   const int64_t maps = experiment.system.denoiser.noise_channels;
   return [network, x = noise({1, 3, kLatent, kLatent}), lq = noise({1, 3, kLatent, kLatent}, 2),
           more = maps > 0 ? noise({1, maps, kLatent, kLatent}, 3) : at::Tensor()] {
@@ -45,51 +55,53 @@ Work denoiser_work(const Experiment& experiment, c10::ScalarType precision) {
   };
 }
 
-Work predictor_work(const Experiment& experiment, c10::ScalarType precision) {
-  auto network = frozen<NoisePredictor>(experiment.system.noise_predictor, precision);
+Work predictor_work(const Experiment& experiment, const Way& way) {
+  auto network = frozen<NoisePredictor>(experiment.system.noise_predictor, way.precision);
   return [network, x = noise({1, 3, kLatent, kLatent}), lq = noise({1, 3, kLatent, kLatent}, 2)] {
     static_cast<void>(network.ptr()->forward(x, x, lq, torch::zeros({1}, torch::kInt64)));
   };
 }
 
-Work autoencoder_work(const Experiment& experiment, c10::ScalarType precision) {
-  auto network = frozen<Autoencoder>(experiment.system.autoencoder, precision);
+Work autoencoder_work(const Experiment& experiment, const Way& way) {
+  auto network = frozen<Autoencoder>(experiment.system.autoencoder, way.precision);
   return [network, image = noise({1, 3, kImage, kImage})] { static_cast<void>(network.ptr()->decode(network.ptr()->encode(image))); };
 }
 
-Work encoder_work(const Experiment& experiment, c10::ScalarType precision) {
-  auto network = frozen<Autoencoder>(experiment.system.autoencoder, precision);
+Work encoder_work(const Experiment& experiment, const Way& way) {
+  auto network = frozen<Autoencoder>(experiment.system.autoencoder, way.precision);
   return [network, image = noise({1, 3, kImage, kImage})] { static_cast<void>(network.ptr()->encode(image)); };
 }
 
-Work decoder_work(const Experiment& experiment, c10::ScalarType precision) {
-  auto network = frozen<Autoencoder>(experiment.system.autoencoder, precision);
+Work decoder_work(const Experiment& experiment, const Way& way) {
+  auto network = frozen<Autoencoder>(experiment.system.autoencoder, way.precision);
   return [network, latent = noise({1, 3, kLatent, kLatent})] { static_cast<void>(network.ptr()->decode(latent)); };
 }
 
-Work swinir_work(const Experiment& experiment, c10::ScalarType precision) {
-  auto network = frozen<SwinIR>(experiment.system.swinir, precision);
-  return
-      [network, type = precision, image = noise({1, 3, kLatent, kLatent})] { static_cast<void>(network.ptr()->forward(image.to(type))); };
+Work swinir_work(const Experiment& experiment, const Way& way) {
+  auto network = frozen<SwinIR>(experiment.system.swinir, way.precision);
+  return [network, type = way.precision, image = noise({1, 3, kLatent, kLatent})] {
+    static_cast<void>(network.ptr()->forward(image.to(type)));
+  };
 }
 
 // 64x64 to 256x256, from a bicubic start: SwinIR is timed by itself.
-Work restore_work(const Experiment& experiment, c10::ScalarType precision) {
+Work restore_work(const Experiment& experiment, const Way& way) {
   const auto& system = experiment.system;
   const bool predicts = needs_predictor(system.sampling, make_schedule(system.schedule).steps());
   auto restorer =
-      std::make_shared<Restorer>(system, experiment.restore, frozen<SwinUNet>(system.denoiser, precision),
-                                 predicts ? frozen<NoisePredictor>(system.noise_predictor, precision) : NoisePredictor(nullptr),
-                                 frozen<Autoencoder>(system.autoencoder, precision), bicubic_pre_upsampler(system.autoencoder.scale()));
+      std::make_shared<Restorer>(system, experiment.restore, frozen<SwinUNet>(system.denoiser, way.precision),
+                                 predicts ? frozen<NoisePredictor>(system.noise_predictor, way.precision) : NoisePredictor(nullptr),
+                                 frozen<Autoencoder>(system.autoencoder, way.precision), bicubic_pre_upsampler(system.autoencoder.scale()));
   return [restorer, picture = torch::rand({3, kLatent, kLatent}, make_generator(1))] { static_cast<void>(restorer->restore(picture)); };
 }
 
-// One update of the predictor: chain, decoder, L1, LPIPS and GAN terms, backward pass, clipping and AdamW; batch 1, 256x256.
-Work train_step_work(const Experiment& given, c10::ScalarType precision) {
+// One update of the predictor: chain, decoder, L1, LPIPS and GAN terms, backward pass, clipping and AdamW; batch 1, 256x256. The published
+// trainer recomputes the predictor's attention blocks, and encodes the truth though losses on pictures do not need its latent.
+Work train_step_work(const Experiment& given, const Way& way) {
   Experiment experiment = given;
-  experiment.training.precision = precision == c10::kBFloat16 ? "bf16" : "fp32";
+  experiment.training.precision = way.precision == c10::kBFloat16 ? "bf16" : "fp32";
   experiment.training.batch_size = 1;
-  experiment.training.recompute_activations = true;
+  if (way.plain) experiment.training.recompute = "attention";
   experiment.gan.start_epoch = 1;
   NoisePredictorTrainer::Networks networks;
   networks.denoiser = frozen<SwinUNet>(experiment.system.denoiser, c10::kFloat);
@@ -97,10 +109,12 @@ Work train_step_work(const Experiment& given, c10::ScalarType precision) {
   networks.predictor = NoisePredictor(experiment.system.noise_predictor);
   Lpips lpips(LpipsNetwork::vgg);
   lpips->eval();
+  Autoencoder autoencoder = networks.autoencoder;
   auto trainer = std::make_shared<NoisePredictorTrainer>(experiment, std::move(networks), PerceptualLoss(lpips));
   const auto generator = make_generator(1);
   const Batch batch{.hr = torch::rand({1, 3, kImage, kImage}, generator), .lr = torch::rand({1, 3, kLatent, kLatent}, generator)};
-  return [trainer, batch] {
+  return [trainer, batch, autoencoder, plain = way.plain]() mutable {
+    if (plain) static_cast<void>(latent_of_truth(autoencoder, batch));
     const StepPosition generators_turn{.iteration = 1, .epoch = 2, .learning_rate = 5e-5};
     static_cast<void>(run_iteration(*trainer, batch, generators_turn));
   };
@@ -109,7 +123,7 @@ Work train_step_work(const Experiment& given, c10::ScalarType precision) {
 struct NetworkPart {
   const char* name;
   const char* unit;
-  Work (*work)(const Experiment&, c10::ScalarType);
+  Work (*work)(const Experiment&, const Way&);
 };
 
 constexpr NetworkPart network_parts[] = {
@@ -136,9 +150,10 @@ Experiment experiment_of(const std::string& file) {
 // A process that works once for each line it is sent.
 class Worker {
  public:
-  Worker(const std::string& part, const std::string& experiment, int64_t threads, const std::string& precision, bool plain)
-      : child_(fmt::format("{}exec {} bench {} --serve {} --threads {}{}", plain ? "LPNSR_KERNELS=off LPNSR_ALLOCATOR=system " : "",
-                           quoted(std::filesystem::read_symlink("/proc/self/exe")), part, precision, threads,
+  Worker(const std::string& part, const std::string& experiment, int64_t threads, const std::string& way)
+      : child_(fmt::format("{}exec {} bench {} --serve {} --threads {}{}",
+                           way == "plain" ? "LPNSR_KERNELS=off LPNSR_ALLOCATOR=system " : "",
+                           quoted(std::filesystem::read_symlink("/proc/self/exe")), part, way, threads,
                            experiment.empty() ? "" : " --experiment " + quoted(experiment))) {}
   void work() { answer_ = child_.ask(); }
   double cpu_seconds() const { return answer_.empty() ? 0.0 : std::stod(answer_); }
@@ -178,8 +193,8 @@ struct Contest {
 Contest run_contest(const std::string& name, const std::string& experiment, const BenchOptions& options) {
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<Contender> contenders;
-  const auto add = [&](const std::string& label, const std::string& part, const std::string& precision, bool plain) {
-    workers.push_back(std::make_unique<Worker>(part, experiment, options.threads, precision, plain));
+  const auto add = [&](const std::string& label, const std::string& part, const std::string& way) {
+    workers.push_back(std::make_unique<Worker>(part, experiment, options.threads, way));
     auto* worker = workers.back().get();
     contenders.push_back({.name = label,
                           .items = 1,
@@ -188,10 +203,10 @@ Contest run_contest(const std::string& name, const std::string& experiment, cons
                           .peak_gib = [worker] { return worker->peak_gib(); }});
   };
   const auto pieces = pieces_of(name, experiment);
-  for (const auto& piece : pieces) add(piece.part, piece.part, "fp32", false);
-  add("lpnsr float32", name, "fp32", false);
-  add("lpnsr bfloat16", name, "bf16", false);
-  add("plain float32", name, "fp32", true);
+  for (const auto& piece : pieces) add(piece.part, piece.part, "fp32");
+  add("lpnsr float32", name, "fp32");
+  add("lpnsr bfloat16", name, "bf16");
+  add("plain float32", name, "plain");
   auto timings = time_in_turn(contenders, options.rounds);
   const std::vector<Timing> alone(timings.begin(), timings.begin() + static_cast<std::ptrdiff_t>(pieces.size()));
   timings.erase(timings.begin(), timings.begin() + static_cast<std::ptrdiff_t>(pieces.size()));
@@ -226,7 +241,7 @@ void serve_network(const std::string& name, const BenchOptions& options) {
   const bool training = name == "train_step";
   const torch::AutoGradMode gradients(training);
   const Work work =
-      part_named(name).work(experiment_of(options.experiments.empty() ? "" : options.experiments.front()), parse_precision(options.serve));
+      part_named(name).work(experiment_of(options.experiments.empty() ? "" : options.experiments.front()), parse_way(options.serve));
   std::cout << "ready" << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
     work();

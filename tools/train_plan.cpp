@@ -62,7 +62,8 @@ void print_text(const TrainingPlan& plan, const Experiment& experiment, int64_t 
     line(fmt::format("  that updates {:<20} {:>12} a picture, {:>12} a batch; activations {} a picture", fmt::join(i.updates, " and "),
                      flops(i.flops), flops(i.flops * static_cast<double>(training.batch_size)), gibibytes(i.activation_bytes)));
   }
-  line(fmt::format("memory of a process ({}{})", training.precision, training.recompute_activations ? ", activations recomputed" : ""));
+  line(fmt::format("memory of a process ({}{})", training.precision,
+                   training.recompute == "none" ? "" : fmt::format("; recomputed: {}", training.recompute)));
   line(fmt::format("  weights {}, gradients {}, AdamW {}, moving average {}", gibibytes(plan.bytes.weights),
                    gibibytes(plan.bytes.gradients), gibibytes(plan.bytes.optimizer), gibibytes(plan.bytes.average)));
   line(fmt::format("  with the activations of {} picture(s) at a time {}", plan.part, gibibytes(plan.peak_bytes())));

@@ -19,7 +19,7 @@ DenoiserTrainer::DenoiserTrainer(const Experiment& experiment, SwinUNet denoiser
       autoencoder_(std::move(autoencoder)),
       lpips_(std::move(lpips)) {
   freeze(*autoencoder_);
-  denoiser_->set_checkpointing(experiment.training.recompute_activations);
+  denoiser_->recompute(parse_recomputed(experiment.training.recompute));
   trained_ = std::make_unique<TrainedNetwork>(denoiser_.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
 }
 

@@ -48,7 +48,9 @@ void TrainingOptions::fields(FieldVisitor& v) {
   v.integer("batch_size", batch_size, Range{1}, "pictures an iteration");
   v.integer("epoch_length", epoch_length, non_negative, "iterations an epoch; 0: pictures / batch_size");
   v.text("initial_weights", initial_weights, "weights of the trained network to start from; empty: from scratch");
-  v.boolean("recompute_activations", recompute_activations, "recompute activations in the backward pass: less memory, more time");
+  v.choice("recompute", recompute, {"none", "attention", "all"},
+           "activations computed again in the backward pass, for less memory and more time: of the trained network's attention blocks (as "
+           "published), or of all blocks, the frozen network's too");
   v.choice("precision", precision, {"fp32", "bf16", "fp16"}, "of convolutions and matrix products; fp16 with a dynamic loss scale");
   v.integer("parts", parts, Range{1}, "parts of a process' share of the batch, one after the other (gradient accumulation)");
   v.choice("on_not_finite", on_not_finite, {"stop", "skip", "roll_back"},

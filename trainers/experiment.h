@@ -66,9 +66,9 @@ struct DistillationOptions {
 struct TrainingOptions {
   int64_t iterations = 200000;  // counts the discriminator's iterations too
   int64_t batch_size = 16;
-  int64_t epoch_length = 0;     // iterations; 0: pictures / batch_size
-  std::string initial_weights;  // of the trained network; empty: from scratch
-  bool recompute_activations = false;
+  int64_t epoch_length = 0;            // iterations; 0: pictures / batch_size
+  std::string initial_weights;         // of the trained network; empty: from scratch
+  std::string recompute = "none";      // in the backward pass: none | attention (as published) | all
   std::string precision = "fp32";      // of convolutions and matrix products: fp32 | bf16 | fp16 (with a dynamic loss scale)
   int64_t parts = 1;                   // of a process' share of the batch, one after the other: gradient accumulation
   std::string on_not_finite = "stop";  // stop | skip | roll_back

@@ -31,8 +31,9 @@ NoisePredictorTrainer::NoisePredictorTrainer(const Experiment& experiment, Netwo
       lpips_(std::move(lpips)) {
   freeze(*networks_.denoiser);
   freeze(*networks_.autoencoder);
-  networks_.predictor->set_checkpointing(experiment.training.recompute_activations);
-  networks_.denoiser->set_checkpointing(experiment.training.recompute_activations);
+  const Recomputed recomputed = parse_recomputed(experiment.training.recompute);
+  networks_.predictor->recompute(recomputed);
+  networks_.denoiser->recompute(recomputed == Recomputed::all ? recomputed : Recomputed::none);
   predictor_ = std::make_unique<TrainedNetwork>(networks_.predictor.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
   if (experiment.losses.gan > 0) {
     adversary_ = std::make_unique<Adversary>(
@@ -45,7 +46,8 @@ NoisePredictorTrainer::Forward NoisePredictorTrainer::forward(const Batch& batch
   Forward result;
   const at::Tensor lq = batch.lr * 2 - 1;
   const at::Tensor hr = batch.hr;
-  result.z_hr = latent_of_truth(networks_.autoencoder, batch);
+  const bool latent_space = experiment_.gan.space == "latent";
+  if (adversarial) result.real = latent_space ? latent_of_truth(networks_.autoencoder, batch) : hr;
   result.z_y = latent_of_bicubic(networks_.autoencoder, batch);  // bicubic start (Algorithm 1), not clamped
   const AutocastScope autocast(device_, precision_);             // as published, the encoder stays outside
   result.x0 = chain_.sample({lq, result.z_y, {}}, draw, observe);
@@ -60,10 +62,8 @@ NoisePredictorTrainer::Forward NoisePredictorTrainer::forward(const Batch& batch
     result.lpips = lpips_.mean(image * 2 - 1, hr * 2 - 1);
     result.total = result.total + weights.lpips * result.lpips;
   }
-  const bool latent_space = experiment_.gan.space == "latent";
-  result.fake = latent_space ? result.x0 : image;
-  result.real = latent_space ? result.z_hr : hr;
   if (adversarial) {
+    result.fake = latent_space ? result.x0 : image;
     result.gan = adversary_->generator_term(result.fake);
     result.total = result.total + weights.gan * result.gan;
   }

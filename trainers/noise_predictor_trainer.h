@@ -26,9 +26,9 @@ class NoisePredictorTrainer : public TrainingMethod {
 
   // What one pass through the chain gives before any update: latents, image and the terms of Eq. 12.
   struct Forward {
-    at::Tensor z_hr, z_y, x0, image;
+    at::Tensor z_y, x0, image;
     at::Tensor l1, lpips, gan, total;  // lpips and gan are undefined where their weight is 0 or the game is not on
-    at::Tensor real, fake;             // what the discriminator sees
+    at::Tensor real, fake;             // what the discriminator sees; undefined where the game is not on
   };
   Forward forward(const Batch& batch, bool adversarial, const DrawNormal& draw, const std::function<void(const ChainState&)>& observe = {});
 

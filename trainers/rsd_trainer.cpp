@@ -39,9 +39,9 @@ RsdTrainer::RsdTrainer(const Experiment& experiment, Networks networks, Perceptu
       process_(make_schedule(experiment.system.schedule)) {
   freeze(*networks_.teacher);
   freeze(*networks_.autoencoder);
-  for (auto* network : {&networks_.student, &networks_.teacher, &networks_.fake->network}) {
-    (*network)->set_checkpointing(experiment.training.recompute_activations);
-  }
+  const Recomputed recomputed = parse_recomputed(experiment.training.recompute);
+  for (auto* network : {&networks_.student, &networks_.fake->network}) (*network)->recompute(recomputed);
+  networks_.teacher->recompute(recomputed == Recomputed::all ? recomputed : Recomputed::none);
   student_ = std::make_unique<TrainedNetwork>(networks_.student.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
   fake_ = std::make_unique<TrainedNetwork>(networks_.fake, experiment, /*ema_rate=*/0.0, placement.ranks);
 }

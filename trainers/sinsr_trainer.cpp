@@ -15,7 +15,7 @@ SinSRTrainer::SinSRTrainer(const Experiment& experiment, Networks networks, cons
       process_(make_schedule(experiment.system.schedule)) {
   freeze(*networks_.teacher);
   freeze(*networks_.autoencoder);
-  networks_.student->set_checkpointing(experiment.training.recompute_activations);
+  networks_.student->recompute(parse_recomputed(experiment.training.recompute));
   trained_ = std::make_unique<TrainedNetwork>(networks_.student.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
 }
 

@@ -61,6 +61,14 @@ struct WindowAttention {
   const float* bias[4] = {};
 };
 
+// Vectors of a quantiser: value d of code i at values[d * count + i]; squares: their squared lengths. `count` is a multiple of
+// Kernels::lanes; codes that only fill it up have infinite squares.
+struct Codes {
+  const float* values = nullptr;
+  const float* squares = nullptr;
+  int64_t count = 0, depth = 0;
+};
+
 struct Kernels {
   int64_t lanes;         // of a vector
   int64_t filters;       // in a block of transformed filters, 2 lanes
@@ -79,6 +87,12 @@ struct Kernels {
                          int64_t picture, int64_t first, int64_t last, const Map& result);
   // For pairs of window and head first..last-1; tokens a multiple of `filters`. result [N,H,W,heads*depth].
   void (*attend)(const Map& qkv, const WindowAttention& options, int64_t first, int64_t last, const Map& result);
+  // For one head of windows first..last-1, with `gradient` that of attend's result: the gradient in qkv, laid out as that; the sum of those
+  // in the bias is added to bias_gradient [tokens][tokens], which may be null.
+  void (*attend_gradient)(const Map& qkv, const Map& gradient, const WindowAttention& options, int64_t head, int64_t first, int64_t last,
+                          const Map& result, float* bias_gradient);
+  // Of points first..last-1 [points][depth]: the index of the code with the smallest square - 2 point code, the first of equal ones.
+  void (*nearest)(const float* points, const Codes& codes, int64_t first, int64_t last, int64_t* result);
 };
 
 // The kernels of this processor, or those that $LPNSR_KERNELS names (avx512, avx2, off); null where it has neither AVX2 with FMA nor

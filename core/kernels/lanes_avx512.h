@@ -62,6 +62,7 @@ struct Lanes {
   static V multiply_add(V a, V b, V c) { return fma(a, b, c); }
   static V min(V a, V b) { return _mm512_min_ps(a, b); }
   static V max(V a, V b) { return _mm512_max_ps(a, b); }
+  static V where_less(V a, V b, V then, V otherwise) { return _mm512_mask_mov_ps(otherwise, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), then); }
   static V nearest(V a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   static V power_of_two(V integral) { return _mm512_scalef_ps(_mm512_set1_ps(1.0F), integral); }
   static void transpose(V* rows) {

@@ -6,6 +6,7 @@
 
 #include "core/channels_last.h"
 #include "core/convolution.h"
+#include "core/nearest_codes.h"
 #include "core/random.h"
 #include "core/window_attention.h"
 #include "tests/support/reference.h"
@@ -168,37 +169,97 @@ TEST(NormSiluConvolve, OnePassEqualsThree) {
   EXPECT_TRUE(close(norm_silu_convolve(norm, convolution, x, residual), three.detach(), 3e-5, 0));
 }
 
-TEST(WindowAttention, EqualsAttentionOnCopiedWindows) {
+// The same by LibTorch's operators on copies of the windows, with gradients.
+at::Tensor attention_on_copies(const at::Tensor& qkv, const Windows& o, const WindowBias& bias) {
+  const int64_t w = o.window, tokens = w * w, depth = qkv.size(3) / (3 * o.heads), rows = qkv.size(1) / w, columns = qkv.size(2) / w;
+  const auto rolled = at::roll(qkv, {-o.shift, -o.shift}, {1, 2});
+  std::vector<at::Tensor> lines;
+  for (int64_t r = 0; r < rows; ++r) {
+    std::vector<at::Tensor> line;
+    for (int64_t c = 0; c < columns; ++c) {
+      const auto window = rolled.slice(1, r * w, (r + 1) * w)
+                              .slice(2, c * w, (c + 1) * w)
+                              .reshape({qkv.size(0), tokens, 3, o.heads, depth})
+                              .permute({2, 0, 3, 1, 4});
+      const auto& added = bias[static_cast<size_t>((r == rows - 1 ? 2 : 0) + (c == columns - 1 ? 1 : 0))];
+      const auto mixed =
+          (window[0].matmul(window[1].transpose(-2, -1)) / std::sqrt(static_cast<double>(depth)) + added).softmax(-1).matmul(window[2]);
+      line.push_back(mixed.transpose(1, 2).reshape({qkv.size(0), w, w, qkv.size(3) / 3}));
+    }
+    lines.push_back(at::cat(line, 2));
+  }
+  return at::roll(at::cat(lines, 1), {o.shift, o.shift}, {1, 2});
+}
+
+class WindowAttention : public ::testing::TestWithParam<std::tuple<int64_t, int64_t>> {};  // depth, shift
+
+TEST_P(WindowAttention, EqualsAttentionOnCopiedWindows) {
   SKIP_WITHOUT_KERNELS();
-  for (const int64_t depth : {32, 30}) {  // whole vectors and SwinIR-L's
-    for (const int64_t shift : {0, 4}) {
-      const int64_t w = 8, heads = 3, rows = 2, columns = 3, tokens = w * w, channels = heads * depth;
-      const auto qkv = normal({2, rows * w, columns * w, 3 * channels}, 1);
-      WindowBias bias;
-      for (size_t i = 0; i < 4; ++i) bias[i] = normal({heads, tokens, tokens}, 10 + i);
-      const auto rolled = at::roll(qkv, {-shift, -shift}, {1, 2});
-      auto want = at::empty({2, rows * w, columns * w, channels}, torch::kFloat64);
-      for (int64_t r = 0; r < rows; ++r) {
-        for (int64_t c = 0; c < columns; ++c) {
-          const auto window = rolled.slice(1, r * w, (r + 1) * w)
-                                  .slice(2, c * w, (c + 1) * w)
-                                  .reshape({2, tokens, 3, heads, depth})
-                                  .permute({2, 0, 3, 1, 4});
-          const auto& added = bias[static_cast<size_t>((r == rows - 1 ? 2 : 0) + (c == columns - 1 ? 1 : 0))];
-          const auto mixed =
-              (window[0].matmul(window[1].transpose(-2, -1)) / std::sqrt(static_cast<double>(depth)) + added).softmax(-1).matmul(window[2]);
-          want.slice(1, r * w, (r + 1) * w).slice(2, c * w, (c + 1) * w).copy_(mixed.transpose(1, 2).reshape({2, w, w, channels}));
-        }
-      }
-      want = at::roll(want, {shift, shift}, {1, 2});
-      for (auto& b : bias) b = as_float(b).transpose(1, 2).contiguous().transpose(1, 2);  // any layout
-      const Windows windows{.window = w, .shift = shift, .heads = heads};
-      ASSERT_TRUE(window_attention_fits(as_float(qkv), windows));
-      EXPECT_TRUE(close(window_attention(as_float(qkv), windows, bias), want, 2e-6, 1e-5)) << depth << " " << shift;
-      const auto half = as_float(qkv).to(torch::kBFloat16);
-      EXPECT_TRUE(close(window_attention(half, windows, bias), want, 3e-2, 1e-2)) << depth << " " << shift;
+  const auto [depth, shift] = GetParam();
+  const int64_t w = 8, heads = 3, rows = 2, columns = 9, tokens = w * w;  // 36 windows: more than one task's
+  const Windows windows{.window = w, .shift = shift, .heads = heads};
+  const auto qkv = normal({2, rows * w, columns * w, 3 * heads * depth}, 1).requires_grad_();
+  const auto learned = normal({heads, tokens, tokens}, 10).requires_grad_();
+  const auto biased = [&](const at::Tensor& shared) {
+    WindowBias bias;
+    for (size_t i = 0; i < 4; ++i) bias[i] = i == 0 ? shared : shared + normal({heads, tokens, tokens}, 10 + i).to(shared.scalar_type());
+    return bias;
+  };
+  const auto want = attention_on_copies(qkv, windows, biased(learned));
+  const auto weight = normal(want.sizes(), 20);
+  const auto gradients = torch::autograd::grad({(want * weight).sum()}, {qkv, learned});
+  for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
+    const bool half = type == torch::kBFloat16;
+    const double absolute = half ? 3e-2 : 2e-6, relative = half ? 1e-2 : 1e-5;
+    auto x = as_float(qkv.detach()).to(type).requires_grad_();
+    auto table = as_float(learned.detach()).requires_grad_();
+    auto bias = biased(table);
+    for (auto& b : bias) b = b.transpose(1, 2).contiguous().transpose(1, 2);  // any layout
+    ASSERT_TRUE(window_attention_fits(x, windows));
+    const auto got = window_attention(x, windows, bias);
+    EXPECT_TRUE(close(got.detach(), want.detach(), absolute, relative)) << type;
+    const auto found = torch::autograd::grad({(got * weight.to(type)).sum()}, {x, table});
+    EXPECT_TRUE(close(found[0], gradients[0], 2 * absolute, relative)) << type;
+    EXPECT_TRUE(close(found[1], gradients[1], (half ? 1e-1 : 1e-5), relative)) << type;
+    const torch::NoGradGuard no_gradients;
+    EXPECT_TRUE(window_attention(x, windows, bias).equal(got)) << type;
+  }
+}
+
+// Whole vectors, SwinIR-L's, more than a block of columns, and less than a vector.
+INSTANTIATE_TEST_SUITE_P(Depths, WindowAttention, ::testing::Combine(::testing::Values(32, 30, 64, 7), ::testing::Values(0, 4)));
+
+TEST(NearestCodes, AreThoseOfTheSmallestDistance) {
+  for (const int64_t depth : {1, 3, 8}) {
+    for (const int64_t count : {1, 37, 1000}) {
+      const auto codes = normal({count, depth}, 1), points = normal({203, depth}, 2);
+      const auto distances = (points.unsqueeze(1) - codes.unsqueeze(0)).square().sum(2);
+      EXPECT_TRUE(nearest_codes(points, codes).equal(distances.argmin(1)));
+      const auto found = nearest_codes(as_float(points), as_float(codes));
+      const auto excess = distances.gather(1, found.unsqueeze(1)).squeeze(1) - std::get<0>(distances.min(1));
+      EXPECT_LT(excess.max().item<double>(), 1e-5) << depth << " " << count;
     }
   }
+}
+
+TEST(NearestCodes, TheFirstOfEqualOnesIsTaken) {
+  const auto codes = at::tensor({5.0F, 1.0F, 3.0F, 1.0F, 3.0F}).repeat({20}).unsqueeze(1);
+  const auto points = at::tensor({1.0F, 3.0F, 9.0F, 2.0F}).unsqueeze(1);
+  const auto want = at::tensor({1, 2, 0, 1}, torch::kInt64);
+  EXPECT_TRUE(nearest_codes(points, codes).equal(want));
+  EXPECT_TRUE(nearest_codes(points.to(torch::kFloat64), codes.to(torch::kFloat64)).equal(want));
+  const auto nan = at::full({3, 1}, std::numeric_limits<float>::quiet_NaN());
+  EXPECT_TRUE(nearest_codes(nan, codes).lt(100).all().item<bool>()) << "what is not finite must find some code";
+}
+
+TEST(WindowAttentionOf, FrozenTablesGetNoGradient) {
+  SKIP_WITHOUT_KERNELS();
+  const Windows windows{.window = 8, .shift = 0, .heads = 2};
+  const auto shared = as_float(normal({2, 64, 64}, 1));
+  auto qkv = as_float(normal({1, 8, 8, 3 * 64}, 2)).requires_grad_();
+  window_attention(qkv, windows, {shared, shared, shared, shared}).sum().backward();
+  EXPECT_TRUE(qkv.grad().defined());
+  EXPECT_FALSE(shared.grad().defined());
 }
 
 }  // namespace

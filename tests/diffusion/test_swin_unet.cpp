@@ -154,8 +154,8 @@ TEST(SwinUNet, GradientsEqualDifferences) {
   }
 }
 
-std::vector<at::Tensor> gradients_of(SwinUNet& network, bool checkpointing) {
-  network->set_checkpointing(checkpointing);
+std::vector<at::Tensor> gradients_of(SwinUNet& network, Recomputed recomputed) {
+  network->recompute(recomputed);
   network->zero_grad();
   auto i = inputs(2, 16, 16, network->parameters()[0].scalar_type());
   i.x.requires_grad_();
@@ -176,10 +176,13 @@ TEST(SwinUNet, CheckpointingGivesTheSameGradients) {
     auto network = filled(options);
     network->train();
     network->to(torch::kFloat64);
-    const auto plain = gradients_of(network, false), recomputed = gradients_of(network, true);
-    ASSERT_EQ(plain.size(), recomputed.size());
+    const auto plain = gradients_of(network, Recomputed::none);
     ASSERT_EQ(plain.size(), network->parameters().size() + 1);
-    for (size_t i = 0; i < plain.size(); ++i) EXPECT_TRUE(close(recomputed[i], plain[i], 1e-9, 1e-9)) << i << ", dropout " << dropout;
+    for (const auto what : {Recomputed::attention, Recomputed::all}) {
+      const auto recomputed = gradients_of(network, what);
+      ASSERT_EQ(plain.size(), recomputed.size());
+      for (size_t i = 0; i < plain.size(); ++i) EXPECT_TRUE(close(recomputed[i], plain[i], 1e-9, 1e-9)) << i << ", dropout " << dropout;
+    }
   }
 }
 
@@ -198,11 +201,11 @@ TEST(SwinUNet, AutocastStaysNearFloat32) {
 
 TEST(SwinUNet, FrozenNetworkPassesGradientsToItsInput) {
   auto network = filled(tiny_unet());
-  const auto with_parameters = gradients_of(network, false)[0];
+  const auto with_parameters = gradients_of(network, Recomputed::none)[0];
   for (auto& parameter : network->parameters()) parameter.requires_grad_(false);
-  for (const bool checkpointing : {false, true}) {
-    const auto gradients = gradients_of(network, checkpointing);
-    EXPECT_TRUE(close(gradients[0], with_parameters, 1e-3, 1e-4)) << checkpointing;
+  for (const auto what : {Recomputed::none, Recomputed::attention, Recomputed::all}) {
+    const auto gradients = gradients_of(network, what);
+    EXPECT_TRUE(close(gradients[0], with_parameters, 1e-3, 1e-4)) << static_cast<int>(what);
   }
 }
 

@@ -314,7 +314,7 @@ TEST_F(Training, LowerPrecisionTrainsToo) {
     EXPECT_THAT(read_file(folder_ / precision / "config.toml"), HasSubstr("precision = \"" + precision + "\""));
   }
   EXPECT_THAT(read_file(folder_ / "fp16/metrics.jsonl"), HasSubstr("loss_scale"));
-  train("noise_predictor", "parts", {"--set", "training.parts=2", "--set", "training.recompute_activations=true"});
+  train("noise_predictor", "parts", {"--set", "training.parts=2", "--set", "training.recompute=all"});
 }
 
 TEST_F(Training, WhatIsNotFiniteIsHandledAsConfigured) {

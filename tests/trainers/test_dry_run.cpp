@@ -64,11 +64,15 @@ TEST(DryRun, BytesFollowFromTheNetworks) {
 TEST(DryRun, RecomputationTradesMemoryForWork) {
   Experiment experiment = small_run();
   const auto plain = plan_training(experiment, "/nowhere", c10::kCPU, 1);
-  experiment.training.recompute_activations = true;
-  const auto recomputed = plan_training(experiment, "/nowhere", c10::kCPU, 1);
-  EXPECT_LT(recomputed.iterations[1].activation_bytes, plain.iterations[1].activation_bytes);
-  EXPECT_GT(recomputed.iterations[1].flops, plain.iterations[1].flops);
-  EXPECT_EQ(recomputed.iterations[0].flops, plain.iterations[0].flops);  // no backward pass through the chain
+  auto before = plain;
+  for (const std::string what : {"attention", "all"}) {
+    experiment.training.recompute = what;
+    const auto recomputed = plan_training(experiment, "/nowhere", c10::kCPU, 1);
+    EXPECT_LT(recomputed.iterations[1].activation_bytes, before.iterations[1].activation_bytes) << what;
+    EXPECT_GT(recomputed.iterations[1].flops, before.iterations[1].flops) << what;
+    EXPECT_EQ(recomputed.iterations[0].flops, plain.iterations[0].flops) << what;  // no backward pass through the chain
+    before = recomputed;
+  }
 }
 
 TEST(DryRun, AStudentBeginsAsItsTeacher) {
