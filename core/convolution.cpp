@@ -22,11 +22,33 @@ at::Tensor autocast_input(const at::Tensor& x) {
   return x.to(at::autocast::get_autocast_dtype(device));
 }
 
+constexpr int64_t kFewPixels = 256;
+
+// Of a 3x3 convolution of maps in bfloat16 with few pixels, by one matrix product: dW [out, 9 in] = dy^T [out, pixels] X [pixels, 9 in],
+// where X holds the nine pixels that each result sees. The result lies channels-last.
+at::Tensor gradient_by_product(const at::Tensor& x, const at::Tensor& gradient) {
+  const int64_t batch = x.size(0), in = x.size(1), height = x.size(2), width = x.size(3), out = gradient.size(1);
+  const auto padded = at::constant_pad_nd(x.permute({0, 2, 3, 1}), {0, 0, 1, 1, 1, 1});
+  const auto seen = at::empty({batch, height, width, 9, in}, x.options().memory_format(at::MemoryFormat::Contiguous));
+  for (int64_t k = 0; k < 9; ++k) seen.select(3, k).copy_(padded.narrow(1, k / 3, height).narrow(2, k % 3, width));
+  const auto pixels = gradient.permute({0, 2, 3, 1}).reshape({-1, out});
+  return at::mm(pixels.t(), seen.view({-1, 9 * in})).view({out, 3, 3, in}).permute({0, 3, 1, 2});
+}
+
+at::Tensor weight_gradient(const at::Tensor& x, const at::Tensor& gradient, const at::Tensor& weight) {
+  if (x.scalar_type() == at::kBFloat16 && x.size(0) * x.size(2) * x.size(3) <= kFewPixels) return gradient_by_product(x, gradient);
+  // Only the shape of the weight counts: no need to convert it.
+  const auto shape = at::empty(weight.sizes(), gradient.options().memory_format(at::MemoryFormat::ChannelsLast));
+  return std::get<1>(at::convolution_backward(gradient, channels_last(x), shape, at::OptionalIntArrayRef(), {1, 1}, {1, 1}, {1, 1}, false,
+                                              {0, 0}, 1, {false, true, false}));
+}
+
 class WinogradFunction : public torch::autograd::Function<WinogradFunction> {
  public:
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
     ctx->save_for_backward({x, weight});
-    return winograd_convolution(x, weight, bias);
+    ctx->saved_data["bias"] = bias.has_value();
+    return winograd_convolution(x, weight, bias.value_or(at::Tensor()));
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& gradients) {
@@ -35,14 +57,9 @@ class WinogradFunction : public torch::autograd::Function<WinogradFunction> {
     const auto gradient = channels_last(gradients[0].to(x.scalar_type()));
     variable_list result(3);
     if (ctx->needs_input_grad(0)) result[0] = winograd_input_gradient(gradient, weight);
-    if (ctx->needs_input_grad(1)) {
-      // Only the shape of the weight counts: no need to convert it.
-      const auto shape = at::empty(weight.sizes(), gradient.options().memory_format(at::MemoryFormat::ChannelsLast));
-      result[1] = std::get<1>(at::convolution_backward(gradient, channels_last(x), shape, at::OptionalIntArrayRef(), {1, 1}, {1, 1}, {1, 1},
-                                                       false, {0, 0}, 1, {false, true, false}))
-                      .to(weight.scalar_type());
-    }
-    if (ctx->needs_input_grad(2)) result[2] = gradient.sum({0, 2, 3}, false, at::kFloat).to(weight.scalar_type());
+    if (ctx->needs_input_grad(1)) result[1] = weight_gradient(x, gradient, weight).to(weight.scalar_type());
+    if (ctx->saved_data["bias"].toBool() && ctx->needs_input_grad(2))
+      result[2] = gradient.sum({0, 2, 3}, false, at::kFloat).to(weight.scalar_type());
     return result;
   }
 };
@@ -53,8 +70,9 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Ten
   if (stride == 1 && padding == 1 && x.device().is_cpu()) {
     const auto input = autocast_input(x);
     if (winograd_fits(input, weight)) {
-      return wants_gradient({input, weight, bias}) ? WinogradFunction::apply(input, weight, bias)
-                                                   : winograd_convolution(input, weight, bias);
+      return wants_gradient({input, weight, bias})
+                 ? WinogradFunction::apply(input, weight, bias.defined() ? std::optional(bias) : std::nullopt)
+                 : winograd_convolution(input, weight, bias);
     }
   }
   if (stride == 1 && padding == 0 && weight.size(2) == 1 && weight.size(3) == 1 && kernels_fit(x) && x.size(1) == weight.size(1) &&

@@ -92,9 +92,49 @@ NormalisedSilu affine(const Statistics& s, const at::Tensor& weight, const at::T
   return result;
 }
 
-// [N,G] to [N,C].
-at::Tensor of_channels(const at::Tensor& of_groups, int64_t channels) {
-  return of_groups.unsqueeze(2).expand({-1, -1, channels / of_groups.size(1)}).reshape({of_groups.size(0), channels});
+// The first picture's, one for each channel.
+std::vector<float> first_means(const Statistics& s, int64_t channels) {
+  const auto* mean = s.mean.const_data_ptr<double>();
+  const int64_t width = channels / s.mean.size(1);
+  std::vector<float> means(static_cast<size_t>(channels));
+  for (int64_t c = 0; c < channels; ++c) means[static_cast<size_t>(c)] = static_cast<float>(mean[c / width]);
+  return means;
+}
+
+// dx = r w dz + slope x + offset, [N,C] float32 each; sum_dz_hat: sums of dz x^ over the pixels, [N,C] float64.
+struct GradientTerms {
+  at::Tensor slope, offset, sum_dz_hat;
+};
+
+// sums [2,N,C]: of dz and of dz (x - pivot[c]).
+GradientTerms gradient_terms(const Statistics& s, const at::Tensor& sums, const std::vector<float>& pivot, const at::Tensor& weight,
+                             int64_t pixels) {
+  const int64_t batch = sums.size(1), channels = sums.size(2), groups = s.mean.size(1), width = channels / groups;
+  const auto count = static_cast<double>(pixels * width);
+  const auto weights = weight.detach().to(at::kDouble).expand({batch, channels});
+  const auto w = weights.accessor<double, 2>();
+  const auto *sum = sums.const_data_ptr<double>(), *product = sum + batch * channels;
+  const auto *mean = s.mean.const_data_ptr<double>(), *rstd = s.rstd.const_data_ptr<double>();
+  GradientTerms terms{at::empty({batch, channels}, at::kFloat), at::empty({batch, channels}, at::kFloat),
+                      at::empty({batch, channels}, at::kDouble)};
+  auto *slope = terms.slope.data_ptr<float>(), *offset = terms.offset.data_ptr<float>();
+  auto* hat = terms.sum_dz_hat.data_ptr<double>();
+  for (int64_t group = 0; group < batch * groups; ++group) {
+    const int64_t n = group / groups, origin = group * width;  // of [N,C]
+    const double m = mean[group], r = rstd[group];
+    double mean_dz = 0, mean_dz_hat = 0;  // of w dz and of w dz x^
+    for (int64_t i = origin; i < origin + width; ++i) {
+      const int64_t c = i - n * channels;
+      hat[i] = (product[i] + (static_cast<double>(pivot[static_cast<size_t>(c)]) - m) * sum[i]) * r;
+      mean_dz += w[n][c] * sum[i] / count;
+      mean_dz_hat += w[n][c] * hat[i] / count;
+    }
+    for (int64_t i = origin; i < origin + width; ++i) {
+      slope[i] = static_cast<float>(-mean_dz_hat * r * r);
+      offset[i] = static_cast<float>(r * (mean_dz_hat * m * r - mean_dz));
+    }
+  }
+  return terms;
 }
 
 kernels::Prologue prologue_of(const NormalisedSilu& n, bool silu) {
@@ -118,7 +158,6 @@ class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
     const auto s = statistics(map, groups, eps);
     const auto n = affine(s, weight, bias, map.size(1));
     ctx->save_for_backward({map, weight, bias, s.mean, s.rstd});
-    ctx->saved_data["groups"] = groups;
     ctx->saved_data["silu"] = silu;
     return applied(map, n, silu);
   }
@@ -127,41 +166,32 @@ class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
   static variable_list backward(AutogradContext* ctx, const variable_list& gradients) {
     const auto saved = ctx->get_saved_variables();
     const auto &x = saved[0], &weight = saved[1], &bias = saved[2], &mean = saved[3], &rstd = saved[4];
-    const int64_t groups = ctx->saved_data["groups"].toInt(), batch = x.size(0), channels = x.size(1);
+    const int64_t channels = x.size(1);
     const bool silu = ctx->saved_data["silu"].toBool();
     const auto gradient = channels_last(gradients[0].to(x.scalar_type()));
     const auto n = affine({mean, rstd}, weight, bias, channels);
     const auto map = map_of(x), dy = map_of(gradient);
-    const auto means = of_channels(mean, channels), inverse = of_channels(rstd, channels);
-    const auto pivot = means.select(0, 0).to(at::kFloat).contiguous();
+    const Statistics of_x{mean, rstd};
+    const auto pivot = first_means(of_x, channels);
     const auto sums = summed(map, [&](int64_t picture, int64_t first, int64_t last, double* sum, double* product) {
-      kernels::kernels()->gradient_sums(map, dy, prologue_of(n, silu), pivot.const_data_ptr<float>(), picture, first, last, sum, product);
+      kernels::kernels()->gradient_sums(map, dy, prologue_of(n, silu), pivot.data(), picture, first, last, sum, product);
     });
-    const auto sum_dz = sums[0];
-    const auto sum_dz_hat = (sums[1] + (pivot.to(at::kDouble) - means) * sums[0]) * inverse;
-    const auto w = weight.detach().to(at::kDouble).expand({batch, channels});
-    const double count = static_cast<double>(x.size(2) * x.size(3) * (channels / groups));
-    const auto group_mean = [&](const at::Tensor& of_channel) {
-      return of_channels((w * of_channel).view({batch, groups, -1}).sum(2) / count, channels);
-    };
-    const auto mean_dz = group_mean(sum_dz), mean_dz_hat = group_mean(sum_dz_hat);
+    const auto terms = gradient_terms(of_x, sums, pivot, weight, x.size(2) * x.size(3));
     variable_list result(6);
     if (ctx->needs_input_grad(0)) {
-      const auto slope = (-mean_dz_hat * inverse * inverse).to(at::kFloat).contiguous();
-      const auto offset = (inverse * (mean_dz_hat * means * inverse - mean_dz)).to(at::kFloat).contiguous();
       auto dx = at::empty_like(x);
       const auto to = map_of(dx);
       over_pixels(map, [&](int64_t picture, int64_t first, int64_t last, int64_t) {
-        kernels::kernels()->apply_gradient(map, dy, prologue_of(n, silu), slope.const_data_ptr<float>(), offset.const_data_ptr<float>(),
-                                           picture, first, last, to);
+        kernels::kernels()->apply_gradient(map, dy, prologue_of(n, silu), terms.slope.const_data_ptr<float>(),
+                                           terms.offset.const_data_ptr<float>(), picture, first, last, to);
       });
       result[0] = dx;
     }
     const auto of_parameter = [](const at::Tensor& sum, const at::Tensor& parameter) {
       return (parameter.dim() == 1 ? sum.sum(0) : sum).to(parameter.scalar_type());
     };
-    if (ctx->needs_input_grad(1)) result[1] = of_parameter(sum_dz_hat, weight);
-    if (ctx->needs_input_grad(2)) result[2] = of_parameter(sum_dz, bias);
+    if (ctx->needs_input_grad(1)) result[1] = of_parameter(terms.sum_dz_hat, weight);
+    if (ctx->needs_input_grad(2)) result[2] = of_parameter(sums[0], bias);
     return result;
   }
 };

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/token_attention.h"
 #include "diffusion/layers.h"
 
 namespace lpnsr {
@@ -40,27 +41,6 @@ AutoencoderAttention::AutoencoderAttention(int64_t channels, const AutoencoderBa
   v_ = register_module("v", convolution(channels, channels, 1));
   out_ = register_module("proj_out", convolution(channels, channels, 1));
 }
-
-namespace {
-
-// Softmax(q k^T / sqrt(C)) v, tokens [N,1,T,C].
-at::Tensor token_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  if (!q.device().is_cpu() || q.scalar_type() != at::kBFloat16 || (torch::GradMode::is_enabled() && q.requires_grad()))
-    return at::scaled_dot_product_attention(q, k, v);
-  // LibTorch's own operator leaves bfloat16 to MKL, which multiplies in float32 where the processor is not Intel's.
-  constexpr int64_t kQueries = 512;  // whose scores the caches hold
-  const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
-  const auto keys = k.transpose(2, 3).contiguous();
-  auto result = at::empty_like(q);
-  for (int64_t first = 0; first < q.size(2); first += kQueries) {
-    const int64_t last = std::min(first + kQueries, q.size(2));
-    const auto scores = at::matmul(q.slice(2, first, last), keys).to(at::kFloat).mul_(scale);
-    result.slice(2, first, last).copy_(at::matmul(at::softmax(scores, -1).to(at::kBFloat16), v));
-  }
-  return result;
-}
-
-}  // namespace
 
 at::Tensor AutoencoderAttention::forward(const at::Tensor& x) {
   const auto normed = norm_(x);

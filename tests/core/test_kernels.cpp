@@ -8,6 +8,7 @@
 #include "core/convolution.h"
 #include "core/nearest_codes.h"
 #include "core/random.h"
+#include "core/token_attention.h"
 #include "core/window_attention.h"
 #include "tests/support/reference.h"
 
@@ -128,6 +129,23 @@ TEST(Convolve, GradientsEqualTheDirectConvolutions) {
   for (size_t i = 0; i < want.size(); ++i) EXPECT_TRUE(close(got[i], want[i], 1e-5 * want[i].abs().max().item<double>(), 0)) << i;
 }
 
+// Few and many pixels take different ways to the filters' gradient.
+TEST(Convolve, FiltersGradientsInBfloat16AreAsGoodAsADirectConvolutions) {
+  for (const MapCase& c : {MapCase{2, 64, 8, 12, 48}, MapCase{1, 32, 16, 16, 32}, MapCase{1, 32, 24, 20, 32}}) {
+    const auto x = as_bfloat16(normal({c.batch, c.channels, c.height, c.width}, 1)),
+               weight = as_bfloat16(normal({c.filters, c.channels, 3, 3}, 2) / 17),
+               weights = as_bfloat16(normal({c.batch, c.filters, c.height, c.width}, 3));
+    const auto gradient = [&](c10::ScalarType type, bool ours) {
+      const auto leaf = weight.to(type).clone().requires_grad_();
+      const auto y = ours ? convolve(x.to(type), leaf, {}, 1, 1) : at::conv2d(x.to(type), leaf, {}, 1, 1);
+      return torch::autograd::grad({(y * weights.to(type)).sum()}, {leaf})[0].to(torch::kFloat64);
+    };
+    const auto want = gradient(torch::kFloat64, false);
+    const auto error = [&](const at::Tensor& got) { return ((got - want).norm() / want.norm()).item<double>(); };
+    EXPECT_LT(error(gradient(torch::kBFloat16, true)), 1.2 * error(gradient(torch::kBFloat16, false))) << c.height << "x" << c.width;
+  }
+}
+
 TEST(Convolve, PointwiseIsAMatrixProductOfThePixels) {
   const auto x = normal({2, 32, 5, 7}, 1), weight = normal({24, 32, 1, 1}, 2), bias = normal({24}, 3);
   const auto arranged = as_float(x).contiguous(at::MemoryFormat::ChannelsLast);
@@ -228,6 +246,33 @@ TEST_P(WindowAttention, EqualsAttentionOnCopiedWindows) {
 
 // Whole vectors, SwinIR-L's, more than a block of columns, and less than a vector.
 INSTANTIATE_TEST_SUITE_P(Depths, WindowAttention, ::testing::Combine(::testing::Values(32, 30, 64, 7), ::testing::Values(0, 4)));
+
+// More tokens than are taken at a time, and no multiple of it.
+TEST(TokenAttention, InBfloat16IsAsGoodAsPlainProducts) {
+  std::vector<at::Tensor> inputs;
+  for (const uint64_t i : {1, 2, 3}) inputs.push_back(as_bfloat16(normal({2, 1, 600, 64}, i)));
+  const auto weights = as_bfloat16(normal({2, 1, 600, 64}, 4));
+  // The values, then the gradients.
+  const auto results = [&](c10::ScalarType type, bool ours) {
+    std::vector<at::Tensor> leaves;
+    for (const auto& input : inputs) leaves.push_back(input.to(type).clone().requires_grad_());
+    const auto plain = [&] {  // as autocast computes the published code
+      const auto scores = leaves[0].matmul(leaves[1].transpose(2, 3)) / 8;
+      return (type == torch::kBFloat16 ? scores.to(torch::kFloat32) : scores).softmax(-1).to(type).matmul(leaves[2]);
+    };
+    const auto y = ours ? token_attention(leaves[0], leaves[1], leaves[2]) : plain();
+    auto all = torch::autograd::grad({(y * weights.to(type)).sum()}, leaves);
+    all.push_back(y.detach());
+    return all;
+  };
+  const auto want = results(torch::kFloat64, false), got = results(torch::kBFloat16, true), theirs = results(torch::kBFloat16, false);
+  for (size_t i = 0; i < want.size(); ++i) {
+    const auto error = [&](const at::Tensor& x) { return ((x.to(torch::kFloat64) - want[i]).norm() / want[i].norm()).item<double>(); };
+    EXPECT_LT(error(got[i]), 1.2 * error(theirs[i])) << i;
+  }
+  const torch::NoGradGuard no_gradients;
+  EXPECT_TRUE(token_attention(inputs[0], inputs[1], inputs[2]).equal(got.back()));
+}
 
 TEST(NearestCodes, AreThoseOfTheSmallestDistance) {
   for (const int64_t depth : {1, 3, 8}) {
