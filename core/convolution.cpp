@@ -45,54 +45,74 @@ at::Tensor weight_gradient(const at::Tensor& x, const at::Tensor& gradient, cons
 
 class WinogradFunction : public torch::autograd::Function<WinogradFunction> {
  public:
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
-    ctx->save_for_backward({x, weight});
+  // `read`: the weight as it is read, without gradient.
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& read,
+                            const std::optional<at::Tensor>& bias) {
+    ctx->save_for_backward({x, read});
+    ctx->saved_data["type"] = weight.scalar_type();
     ctx->saved_data["bias"] = bias.has_value();
-    return winograd_convolution(x, weight, bias.value_or(at::Tensor()));
+    return winograd_convolution(x, read, bias.value_or(at::Tensor()));
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& gradients) {
     const auto saved = ctx->get_saved_variables();
     const auto &x = saved[0], &weight = saved[1];
     const auto gradient = channels_last(gradients[0].to(x.scalar_type()));
-    variable_list result(3);
+    const auto type = ctx->saved_data["type"].toScalarType();
+    variable_list result(4);
     if (ctx->needs_input_grad(0)) result[0] = winograd_input_gradient(gradient, weight);
-    if (ctx->needs_input_grad(1)) result[1] = weight_gradient(x, gradient, weight).to(weight.scalar_type());
-    if (ctx->saved_data["bias"].toBool() && ctx->needs_input_grad(2))
-      result[2] = gradient.sum({0, 2, 3}, false, at::kFloat).to(weight.scalar_type());
+    if (ctx->needs_input_grad(1)) result[1] = weight_gradient(x, gradient, weight).to(type);
+    if (ctx->saved_data["bias"].toBool() && ctx->needs_input_grad(3)) result[3] = gradient.sum({0, 2, 3}, false, at::kFloat).to(type);
     return result;
   }
 };
 
 }  // namespace
 
-at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding) {
+at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding,
+                    const at::Tensor& converted) {
+  const auto read = converted.defined() ? converted : weight.detach();
   if (stride == 1 && padding == 1 && x.device().is_cpu()) {
     const auto input = autocast_input(x);
     if (winograd_fits(input, weight)) {
       return wants_gradient({input, weight, bias})
-                 ? WinogradFunction::apply(input, weight, bias.defined() ? std::optional(bias) : std::nullopt)
-                 : winograd_convolution(input, weight, bias);
+                 ? WinogradFunction::apply(input, weight, read, bias.defined() ? std::optional(bias) : std::nullopt)
+                 : winograd_convolution(input, read, bias);
     }
   }
+  const auto& factor = wants_gradient({weight}) ? weight : read;
   if (stride == 1 && padding == 0 && weight.size(2) == 1 && weight.size(3) == 1 && kernels_fit(x) && x.size(1) == weight.size(1) &&
       x.is_contiguous(at::MemoryFormat::ChannelsLast)) {
     // A 1x1 convolution is a matrix product of the pixels.
-    return at::linear(x.permute({0, 2, 3, 1}), weight.flatten(1), bias).permute({0, 3, 1, 2});
+    return at::linear(x.permute({0, 2, 3, 1}), factor.flatten(1), bias).permute({0, 3, 1, 2});
   }
   // One layout for all, so that a frozen copy of a network computes the same digits as the network.
   const bool kernels_layout = kernels::kernels() != nullptr && x.device().is_cpu() && x.dim() == 4 && x.scalar_type() != at::kDouble;
-  return at::conv2d(kernels_layout ? channels_last(x) : x, weight, bias, stride, padding);
+  return at::conv2d(kernels_layout ? channels_last(x) : x, factor, bias, stride, padding);
+}
+
+at::Tensor Conv2dImpl::converted_weight() {
+  if (kernels::kernels() == nullptr || !weight.is_cpu() || weight.scalar_type() != at::kFloat || weight.is_inference() ||
+      !at::autocast::is_autocast_enabled(at::kCPU) || at::autocast::get_autocast_dtype(at::kCPU) != at::kBFloat16) {
+    return {};
+  }
+  const auto version = static_cast<int64_t>(weight._version());
+  if (!converted_.weight.defined() || converted_.data != weight.const_data_ptr() || converted_.version != version) {
+    converted_ = {weight.const_data_ptr(), version, weight.detach().to(at::kBFloat16, false, false, at::MemoryFormat::ChannelsLast)};
+  }
+  return converted_.weight;
 }
 
 at::Tensor Conv2dImpl::forward(const at::Tensor& x) {
-  return convolve(x, weight, bias, options.stride()->at(0), std::get<torch::ExpandingArray<2>>(options.padding())->at(0));
+  return convolve(x, weight, bias, options.stride()->at(0), std::get<torch::ExpandingArray<2>>(options.padding())->at(0),
+                  converted_weight());
 }
 
 at::Tensor Conv2dImpl::forward_enlarged(const at::Tensor& x) {
   const auto input = autocast_input(x);
   if (!wants_gradient({input, weight, bias}) && options.stride()->at(0) == 1 && winograd_fits(input, weight, /*twice=*/true)) {
-    return winograd_convolution(input, weight, bias, {.before = {}, .residual = {}, .twice = true});
+    const auto converted = converted_weight();
+    return winograd_convolution(input, converted.defined() ? converted : weight, bias, {.before = {}, .residual = {}, .twice = true});
   }
   return forward(at::upsample_nearest2d(x, {2 * x.size(-2), 2 * x.size(-1)}));
 }
@@ -107,7 +127,8 @@ at::Tensor norm_silu_convolve(const GroupNorm& norm, Conv2d& convolution, const 
   if (!gradient && x.device().is_cpu()) {
     const auto input = autocast_input(x);
     if (winograd_fits(input, convolution->weight)) {
-      return winograd_convolution(input, convolution->weight, convolution->bias,
+      const auto converted = convolution->converted_weight();
+      return winograd_convolution(input, converted.defined() ? converted : convolution->weight, convolution->bias,
                                   {.before = group_norm_affine(input, scale, shift, options), .residual = residual, .twice = false});
     }
   }

@@ -7,8 +7,10 @@
 
 namespace lpnsr {
 
-// x [N,C,H,W], weight [K,C,k,k], bias [K] or undefined, zeros around. Heeds autocast like at::conv2d.
-at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding);
+// x [N,C,H,W], weight [K,C,k,k], bias [K] or undefined, zeros around. Heeds autocast like at::conv2d. `converted`: the weight in the type
+// that is computed in, where it is at hand.
+at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding,
+                    const at::Tensor& converted = {});
 
 // torch.nn.Conv2d without dilation and groups.
 class Conv2dImpl : public torch::nn::Conv2dImpl {
@@ -16,6 +18,16 @@ class Conv2dImpl : public torch::nn::Conv2dImpl {
   using torch::nn::Conv2dImpl::Conv2dImpl;
   at::Tensor forward(const at::Tensor& x);
   at::Tensor forward_enlarged(const at::Tensor& x);  // of x with each pixel repeated 2x2
+  // The weight in bfloat16 and channels-last, without gradient, where it is in float32 and autocast on the CPU wants that; else undefined.
+  // Kept until the weight is written to: for all passes of a training step, and for good where it is frozen.
+  at::Tensor converted_weight();
+
+ private:
+  struct {
+    const void* data = nullptr;
+    int64_t version = 0;
+    at::Tensor weight;
+  } converted_;
 };
 TORCH_MODULE(Conv2d);
 

@@ -6,6 +6,7 @@
 
 #include "core/channels_last.h"
 #include "core/convolution.h"
+#include "core/device.h"
 #include "core/nearest_codes.h"
 #include "core/random.h"
 #include "core/token_attention.h"
@@ -144,6 +145,33 @@ TEST(Convolve, FiltersGradientsInBfloat16AreAsGoodAsADirectConvolutions) {
     const auto error = [&](const at::Tensor& got) { return ((got - want).norm() / want.norm()).item<double>(); };
     EXPECT_LT(error(gradient(torch::kBFloat16, true)), 1.2 * error(gradient(torch::kBFloat16, false))) << c.height << "x" << c.width;
   }
+}
+
+// What is kept of a weight in lower precision is made again after an update, a load and a change of the memory.
+TEST(Convolve, KeptWeightsFollowTheWeight) {
+  SKIP_WITHOUT_KERNELS();
+  const AutocastScope autocast(c10::kCPU, torch::kBFloat16);
+  const auto x = as_float(normal({1, 32, 16, 16}, 1));
+  Conv2d layer(torch::nn::Conv2dOptions(32, 32, 3).padding(1));
+  const auto expect_equal_to_a_new_layer = [&](const char* after) {
+    Conv2d other(torch::nn::Conv2dOptions(32, 32, 3).padding(1));
+    const torch::NoGradGuard no_gradients;
+    other->weight.copy_(layer->weight);
+    other->bias.copy_(layer->bias);
+    EXPECT_TRUE(layer(x).equal(other(x))) << after;
+  };
+  expect_equal_to_a_new_layer("the beginning");
+  torch::optim::AdamW optimizer(layer->parameters(), torch::optim::AdamWOptions(0.1));
+  layer(x).sum().backward();
+  optimizer.step();
+  expect_equal_to_a_new_layer("an update");
+  {
+    const torch::NoGradGuard no_gradients;
+    layer->weight.copy_(as_float(normal({32, 32, 3, 3}, 5)));
+  }
+  expect_equal_to_a_new_layer("a copy");
+  layer->weight.set_data(as_float(normal({32, 32, 3, 3}, 6)));
+  expect_equal_to_a_new_layer("other data");
 }
 
 TEST(Convolve, PointwiseIsAMatrixProductOfThePixels) {
