@@ -96,6 +96,7 @@ at::Tensor Conv2dImpl::converted_weight() {
       !at::autocast::is_autocast_enabled(at::kCPU) || at::autocast::get_autocast_dtype(at::kCPU) != at::kBFloat16) {
     return {};
   }
+  if (weight.requires_grad() && (weight.size(2) != 3 || options.stride()->at(0) != 1)) return {};  // autocast's has the gradient
   const auto version = static_cast<int64_t>(weight._version());
   if (!converted_.weight.defined() || converted_.data != weight.const_data_ptr() || converted_.version != version) {
     converted_ = {weight.const_data_ptr(), version, weight.detach().to(at::kBFloat16, false, false, at::MemoryFormat::ChannelsLast)};

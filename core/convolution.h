@@ -18,8 +18,9 @@ class Conv2dImpl : public torch::nn::Conv2dImpl {
   using torch::nn::Conv2dImpl::Conv2dImpl;
   at::Tensor forward(const at::Tensor& x);
   at::Tensor forward_enlarged(const at::Tensor& x);  // of x with each pixel repeated 2x2
-  // The weight in bfloat16 and channels-last, without gradient, where it is in float32 and autocast on the CPU wants that; else undefined.
-  // Kept until the weight is written to: for all passes of a training step, and for good where it is frozen.
+  // The weight in bfloat16 and channels-last, without gradient, where it is in float32, autocast on the CPU wants that and it is frozen or
+  // Winograd's form may read it; else undefined. Kept until the weight is written to: for all passes of a training step, and for good where
+  // it is frozen.
   at::Tensor converted_weight();
 
  private:
