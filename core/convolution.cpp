@@ -70,17 +70,17 @@ class WinogradFunction : public torch::autograd::Function<WinogradFunction> {
 }  // namespace
 
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding,
-                    const at::Tensor& converted) {
-  const auto read = converted.defined() ? converted : weight.detach();
+                    const at::Tensor& read) {
+  const auto& known = read.defined() ? read : weight;
   if (stride == 1 && padding == 1 && x.device().is_cpu()) {
     const auto input = autocast_input(x);
     if (winograd_fits(input, weight)) {
       return wants_gradient({input, weight, bias})
-                 ? WinogradFunction::apply(input, weight, read, bias.defined() ? std::optional(bias) : std::nullopt)
-                 : winograd_convolution(input, read, bias);
+                 ? WinogradFunction::apply(input, weight, known.detach(), bias.defined() ? std::optional(bias) : std::nullopt)
+                 : winograd_convolution(input, known, bias);
     }
   }
-  const auto& factor = wants_gradient({weight}) ? weight : read;
+  const auto& factor = wants_gradient({weight}) ? weight : known;
   if (stride == 1 && padding == 0 && weight.size(2) == 1 && weight.size(3) == 1 && kernels_fit(x) && x.size(1) == weight.size(1) &&
       x.is_contiguous(at::MemoryFormat::ChannelsLast)) {
     // A 1x1 convolution is a matrix product of the pixels.
@@ -91,30 +91,24 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Ten
   return at::conv2d(kernels_layout ? channels_last(x) : x, factor, bias, stride, padding);
 }
 
-at::Tensor Conv2dImpl::converted_weight() {
+at::Tensor Conv2dImpl::read_weight() {
   if (kernels::kernels() == nullptr || !weight.is_cpu() || weight.scalar_type() != at::kFloat || weight.is_inference() ||
       !at::autocast::is_autocast_enabled(at::kCPU) || at::autocast::get_autocast_dtype(at::kCPU) != at::kBFloat16) {
-    return {};
+    return weight;
   }
-  if (weight.requires_grad() && (weight.size(2) != 3 || options.stride()->at(0) != 1)) return {};  // autocast's has the gradient
-  const auto version = static_cast<int64_t>(weight._version());
-  if (!converted_.weight.defined() || converted_.data != weight.const_data_ptr() || converted_.version != version) {
-    converted_ = {weight.const_data_ptr(), version, weight.detach().to(at::kBFloat16, false, false, at::MemoryFormat::ChannelsLast)};
-  }
-  return converted_.weight;
+  if (weight.requires_grad() && (weight.size(2) != 3 || options.stride()->at(0) != 1)) return weight;  // autocast's has the gradient
+  const auto values = weight.detach();
+  return converted_.of({values}, at::kBFloat16, [&] { return values.to(at::kBFloat16, false, false, at::MemoryFormat::ChannelsLast); });
 }
 
 at::Tensor Conv2dImpl::forward(const at::Tensor& x) {
-  return convolve(x, weight, bias, options.stride()->at(0), std::get<torch::ExpandingArray<2>>(options.padding())->at(0),
-                  converted_weight());
+  return convolve(x, weight, bias, options.stride()->at(0), std::get<torch::ExpandingArray<2>>(options.padding())->at(0), read_weight());
 }
 
 at::Tensor Conv2dImpl::forward_enlarged(const at::Tensor& x) {
   const auto input = autocast_input(x);
-  if (!wants_gradient({input, weight, bias}) && options.stride()->at(0) == 1 && winograd_fits(input, weight, /*twice=*/true)) {
-    const auto converted = converted_weight();
-    return winograd_convolution(input, converted.defined() ? converted : weight, bias, {.before = {}, .residual = {}, .twice = true});
-  }
+  if (!wants_gradient({input, weight, bias}) && options.stride()->at(0) == 1 && winograd_fits(input, weight, /*twice=*/true))
+    return winograd_convolution(input, read_weight(), bias, {.before = {}, .residual = {}, .twice = true});
   return forward(at::upsample_nearest2d(x, {2 * x.size(-2), 2 * x.size(-1)}));
 }
 
@@ -128,8 +122,7 @@ at::Tensor norm_silu_convolve(const GroupNorm& norm, Conv2d& convolution, const 
   if (!gradient && x.device().is_cpu()) {
     const auto input = autocast_input(x);
     if (winograd_fits(input, convolution->weight)) {
-      const auto converted = convolution->converted_weight();
-      return winograd_convolution(input, converted.defined() ? converted : convolution->weight, convolution->bias,
+      return winograd_convolution(input, convolution->read_weight(), convolution->bias,
                                   {.before = group_norm_affine(input, scale, shift, options), .residual = residual, .twice = false});
     }
   }

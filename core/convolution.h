@@ -4,13 +4,14 @@
 #include <torch/nn/pimpl.h>
 
 #include "core/group_norm.h"
+#include "core/kept.h"
 
 namespace lpnsr {
 
-// x [N,C,H,W], weight [K,C,k,k], bias [K] or undefined, zeros around. Heeds autocast like at::conv2d. `converted`: the weight in the type
-// that is computed in, where it is at hand.
+// x [N,C,H,W], weight [K,C,k,k], bias [K] or undefined, zeros around. Heeds autocast like at::conv2d. `read`: the weight as it is read
+// where no gradient in it is wanted or Winograd's form computes it; undefined: the weight itself.
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding,
-                    const at::Tensor& converted = {});
+                    const at::Tensor& read = {});
 
 // torch.nn.Conv2d without dilation and groups.
 class Conv2dImpl : public torch::nn::Conv2dImpl {
@@ -18,17 +19,13 @@ class Conv2dImpl : public torch::nn::Conv2dImpl {
   using torch::nn::Conv2dImpl::Conv2dImpl;
   at::Tensor forward(const at::Tensor& x);
   at::Tensor forward_enlarged(const at::Tensor& x);  // of x with each pixel repeated 2x2
-  // The weight in bfloat16 and channels-last, without gradient, where it is in float32, autocast on the CPU wants that and it is frozen or
-  // Winograd's form may read it; else undefined. Kept until the weight is written to: for all passes of a training step, and for good where
-  // it is frozen.
-  at::Tensor converted_weight();
+  // The weight for `convolve` to read: in bfloat16 and channels-last, without gradient, where it is in float32, autocast on the CPU wants
+  // that and it is frozen or Winograd's form may read it; else the weight itself. Kept until the weight is written to: for all passes of a
+  // training step, and for good where it is frozen.
+  at::Tensor read_weight();
 
  private:
-  struct {
-    const void* data = nullptr;
-    int64_t version = 0;
-    at::Tensor weight;
-  } converted_;
+  Kept<c10::ScalarType, at::Tensor> converted_;
 };
 TORCH_MODULE(Conv2d);
 

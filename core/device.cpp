@@ -1,8 +1,6 @@
 #include "core/device.h"
 
 #include <charconv>
-#include <cstdlib>
-#include <malloc.h>
 
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
@@ -46,15 +44,6 @@ void set_threads(int64_t threads) {
   if (threads == 0) return;
   at::set_num_threads(static_cast<int>(threads));
   cv::setNumThreads(static_cast<int>(threads));
-}
-
-void keep_allocator_memory() {
-  const char* wanted = std::getenv("LPNSR_ALLOCATOR");
-  if (wanted != nullptr && std::string_view(wanted) == "system") return;
-  constexpr int kGigabyte = 1 << 30, kHeapLimit = 32 << 20;
-  if (mallopt(M_MMAP_THRESHOLD, kGigabyte) == 0) mallopt(M_MMAP_THRESHOLD, kHeapLimit);  // older glibc takes no more
-  mallopt(M_TRIM_THRESHOLD, -1);                                                         // never give back
-  mallopt(M_TOP_PAD, 64 << 20);                                                          // grow in large steps
 }
 
 AutocastScope::AutocastScope(c10::Device device, c10::ScalarType precision) : device_(device.type()), active_(precision != c10::kFloat) {

@@ -15,10 +15,6 @@ c10::ScalarType parse_precision(std::string_view text);
 // 0 leaves LibTorch's choice (all cores).
 void set_threads(int64_t threads);
 
-// Tells glibc to keep freed memory instead of returning each large block to the system: a third of the decoder's time otherwise. Call first
-// in main. LPNSR_ALLOCATOR=system leaves glibc as it is.
-void keep_allocator_memory();
-
 // Runs convolutions and matrix products of its scope in `precision` (autocast); no effect for fp32.
 class AutocastScope {
  public:

@@ -47,15 +47,22 @@ struct Statistics {
   at::Tensor mean, rstd;
 };
 
-// From here to the end of affine() plain loops: on few numbers LibTorch's operators would take longer than the sums over the map.
+// One value for each channel from those of the first picture's groups.
+template <class T>
+std::vector<float> for_channels(const T* of_groups, int64_t groups, int64_t channels) {
+  std::vector<float> values(static_cast<size_t>(channels));
+  for (int64_t c = 0; c < channels; ++c) values[static_cast<size_t>(c)] = static_cast<float>(of_groups[c / (channels / groups)]);
+  return values;
+}
+
+// From here to the end of gradient_terms() plain loops: on few numbers LibTorch's operators would take longer than the sums over the map.
 Statistics statistics(const at::Tensor& x, int64_t groups, double eps) {
   const int64_t batch = x.size(0), channels = x.size(1), width = channels / groups;
   const double count = static_cast<double>(x.size(2) * x.size(3) * width);
   // The first picture's first pixel is near enough to the mean to keep the sum of squares from cancelling; one value for a group.
   const auto near = x.select(0, 0).select(1, 0).select(1, 0).to(at::kFloat).view({groups, -1}).mean(1);
   const auto* pivot = near.const_data_ptr<float>();
-  std::vector<float> pivots(static_cast<size_t>(channels));
-  for (int64_t c = 0; c < channels; ++c) pivots[static_cast<size_t>(c)] = pivot[c / width];
+  const auto pivots = for_channels(pivot, groups, channels);
   const auto map = map_of(x);
   const auto sums = summed(map, [&](int64_t picture, int64_t first, int64_t last, double* sum, double* square) {
     kernels::kernels()->moments(map, picture, first, last, pivots.data(), sum, square);
@@ -90,15 +97,6 @@ NormalisedSilu affine(const Statistics& s, const at::Tensor& weight, const at::T
     }
   }
   return result;
-}
-
-// The first picture's, one for each channel.
-std::vector<float> first_means(const Statistics& s, int64_t channels) {
-  const auto* mean = s.mean.const_data_ptr<double>();
-  const int64_t width = channels / s.mean.size(1);
-  std::vector<float> means(static_cast<size_t>(channels));
-  for (int64_t c = 0; c < channels; ++c) means[static_cast<size_t>(c)] = static_cast<float>(mean[c / width]);
-  return means;
 }
 
 // dx = r w dz + slope x + offset, [N,C] float32 each; sum_dz_hat: sums of dz x^ over the pixels, [N,C] float64.
@@ -165,14 +163,14 @@ class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
   // y = f(z), z = w x^ + b, x^ = (x - m) r: dx = r (w dz - mean(w dz) - x^ mean(w dz x^)), means over the group.
   static variable_list backward(AutogradContext* ctx, const variable_list& gradients) {
     const auto saved = ctx->get_saved_variables();
-    const auto &x = saved[0], &weight = saved[1], &bias = saved[2], &mean = saved[3], &rstd = saved[4];
+    const auto &x = saved[0], &weight = saved[1], &bias = saved[2];
+    const Statistics of_x{saved[3], saved[4]};
     const int64_t channels = x.size(1);
     const bool silu = ctx->saved_data["silu"].toBool();
     const auto gradient = channels_last(gradients[0].to(x.scalar_type()));
-    const auto n = affine({mean, rstd}, weight, bias, channels);
+    const auto n = affine(of_x, weight, bias, channels);
     const auto map = map_of(x), dy = map_of(gradient);
-    const Statistics of_x{mean, rstd};
-    const auto pivot = first_means(of_x, channels);
+    const auto pivot = for_channels(of_x.mean.const_data_ptr<double>(), of_x.mean.size(1), channels);
     const auto sums = summed(map, [&](int64_t picture, int64_t first, int64_t last, double* sum, double* product) {
       kernels::kernels()->gradient_sums(map, dy, prologue_of(n, silu), pivot.data(), picture, first, last, sum, product);
     });

@@ -1,12 +1,15 @@
 #include "core/memory.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <malloc.h>
 #include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <unistd.h>
 #ifdef LPNSR_CUDA
 #include <cuda_runtime_api.h>
@@ -71,5 +74,16 @@ int64_t resident_memory() {
   file >> total >> resident;
   return resident * sysconf(_SC_PAGESIZE);
 }
+
+void keep_allocator_memory() {
+  const char* wanted = std::getenv("LPNSR_ALLOCATOR");
+  if (wanted != nullptr && std::string_view(wanted) == "system") return;
+  constexpr int kGigabyte = 1 << 30, kHeapLimit = 32 << 20;
+  if (mallopt(M_MMAP_THRESHOLD, kGigabyte) == 0) mallopt(M_MMAP_THRESHOLD, kHeapLimit);  // older glibc takes no more
+  mallopt(M_TRIM_THRESHOLD, -1);                                                         // never give back
+  mallopt(M_TOP_PAD, 64 << 20);                                                          // grow in large steps
+}
+
+void give_back_freed_memory() { malloc_trim(0); }
 
 }  // namespace lpnsr

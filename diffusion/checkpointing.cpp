@@ -98,6 +98,8 @@ Recomputed parse_recomputed(const std::string& name) {
   throw UsageError("'" + name + "' can not be recomputed; there are none, attention and all");
 }
 
+Recomputed of_frozen(Recomputed what) { return what == Recomputed::all ? what : Recomputed::none; }
+
 at::Tensor checkpoint(const TensorFunction& compute, const std::vector<at::Tensor>& inputs, const std::vector<at::Tensor>& parameters,
                       bool draws) {
   const auto recipe = c10::make_intrusive<Recipe>();

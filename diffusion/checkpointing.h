@@ -13,6 +13,8 @@ namespace lpnsr {
 enum class Recomputed { none, attention, all };
 // Throws UsageError for another name than these.
 Recomputed parse_recomputed(const std::string& name);
+// Of that, what a frozen network recomputes: as published, its attention blocks keep what they make.
+Recomputed of_frozen(Recomputed what);
 
 using TensorFunction = std::function<at::Tensor(const std::vector<at::Tensor>& inputs)>;
 

@@ -93,14 +93,13 @@ at::Tensor WindowAttentionImpl::attend(const at::Tensor& qkv, int64_t shift, con
 }
 
 at::Tensor WindowAttentionImpl::attend_in_place(const at::Tensor& qkv, const Windows& windows, const at::Tensor& mask) {
-  if (qkv.scalar_type() != torch::kFloat32) return window_attention(qkv, windows, bias(mask, torch::kFloat32));
+  const auto own = [this, windows, mask](const at::Tensor& map) { return window_attention(map, windows, bias(mask, torch::kFloat32)); };
+  if (qkv.scalar_type() != torch::kFloat32) return own(qkv);
   // In float32 the backward pass runs LibTorch's operators on the same input: single roundings move long trajectories, and so they stay as
   // near to the published trainer's as they are.
-  const auto compute = [this, windows, mask](const std::vector<at::Tensor>& inputs) {
-    if (torch::GradMode::is_enabled() && (inputs[0].requires_grad() || table_.requires_grad())) {
-      return attend(inputs[0], windows.shift, mask);
-    }
-    return window_attention(inputs[0], windows, bias(mask, torch::kFloat32));
+  const auto compute = [this, own, windows, mask](const std::vector<at::Tensor>& inputs) {
+    const bool differentiate = torch::GradMode::is_enabled() && (inputs[0].requires_grad() || table_.requires_grad());
+    return differentiate ? attend(inputs[0], windows.shift, mask) : own(inputs[0]);
   };
   return checkpoint(compute, {qkv}, {table_});
 }

@@ -1,13 +1,13 @@
 #include "diffusion/system.h"
 
 #include <cstdlib>
-#include <malloc.h>
 
 #include <fmt/format.h>
 
 #include "core/checkpoint.h"
 #include "core/error.h"
 #include "core/kernels/kernels.h"
+#include "core/memory.h"
 #include "core/published_weights.h"
 
 namespace lpnsr {
@@ -86,7 +86,7 @@ void freeze(torch::nn::Module& network, std::optional<c10::ScalarType> precision
   for (const auto& module : network.modules()) {
     if (auto* prepared = dynamic_cast<Prepared*>(module.get())) prepared->prepare();
   }
-  malloc_trim(0);  // what the weights took before
+  give_back_freed_memory();  // what the weights took before
 }
 
 std::vector<NeededWeights> needed_weights(const SystemOptions& options, bool pre_upsample_only) {

@@ -8,7 +8,7 @@
 #include <torch/nn/module.h>
 #include <torch/nn/modules/linear.h>
 
-#include "diffusion/kept.h"
+#include "core/kept.h"
 #include "diffusion/layers.h"
 
 namespace lpnsr {

@@ -1,7 +1,7 @@
 #pragma once
 // What is added to the scores of attention windows: the learned bias of the tokens' relative places, and the masks of shifted windows.
+#include "core/kept.h"
 #include "core/window_attention.h"
-#include "diffusion/kept.h"
 
 namespace lpnsr {
 

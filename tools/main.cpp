@@ -10,8 +10,8 @@
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
-#include "core/device.h"
 #include "core/error.h"
+#include "core/memory.h"
 #include "tools/commands.h"
 
 namespace lpnsr {

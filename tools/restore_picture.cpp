@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "tools/chain_pictures.h"
 
 namespace lpnsr {
@@ -88,6 +89,9 @@ void PictureRestorer::run(const PictureJob& job, const RestoreInput& input) {
   const auto files = outputs(job);
   // Told before hours are spent on it.
   for (const auto& file : files) check_writable(file, picture.height(), picture.width());
+  // Maps of another size leave holes where the last ones lay: over the 80 sizes of RealSet80 several times a picture's need.
+  const std::pair size{input.picture.height(), input.picture.width()};
+  if (std::exchange(last_size_, size) != size) give_back_freed_memory();
   const torch::NoGradGuard no_grad;
   if (upsampling) {
     choose_memory(*upsampling, input.picture);

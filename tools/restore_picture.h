@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/image.h"
@@ -49,6 +50,7 @@ struct PictureRestorer {
   void choose_memory(Restoring& restoring, const Image& picture);
   void sample(const PictureJob& job, const RestoreInput& input, int64_t index, const std::filesystem::path& file, const TakeRestored& also);
 
+  std::pair<int64_t, int64_t> last_size_;
   double at_hand_ = 0.0;  // GiB, found out once: freed memory stays with the process
 };
 

@@ -33,7 +33,7 @@ NoisePredictorTrainer::NoisePredictorTrainer(const Experiment& experiment, Netwo
   freeze(*networks_.autoencoder);
   const Recomputed recomputed = parse_recomputed(experiment.training.recompute);
   networks_.predictor->recompute(recomputed);
-  networks_.denoiser->recompute(recomputed == Recomputed::all ? recomputed : Recomputed::none);
+  networks_.denoiser->recompute(of_frozen(recomputed));
   predictor_ = std::make_unique<TrainedNetwork>(networks_.predictor.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
   if (experiment.losses.gan > 0) {
     adversary_ = std::make_unique<Adversary>(

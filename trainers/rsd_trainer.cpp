@@ -41,7 +41,7 @@ RsdTrainer::RsdTrainer(const Experiment& experiment, Networks networks, Perceptu
   freeze(*networks_.autoencoder);
   const Recomputed recomputed = parse_recomputed(experiment.training.recompute);
   for (auto* network : {&networks_.student, &networks_.fake->network}) (*network)->recompute(recomputed);
-  networks_.teacher->recompute(recomputed == Recomputed::all ? recomputed : Recomputed::none);
+  networks_.teacher->recompute(of_frozen(recomputed));
   student_ = std::make_unique<TrainedNetwork>(networks_.student.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
   fake_ = std::make_unique<TrainedNetwork>(networks_.fake, experiment, /*ema_rate=*/0.0, placement.ranks);
 }

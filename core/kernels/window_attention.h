@@ -115,14 +115,18 @@ struct Head {
     }
   }
 
-  // e^(scale score + bias - the row's largest) of token t, from scores [token_blocks][tokens][kFilters]: tokens / Lanes::count vectors.
-  // Returns their sum.
+  // Where vector i of token t's row lies in scores [token_blocks][tokens][kFilters].
+  int64_t score(int64_t t, int64_t i) const {
+    constexpr int64_t kVectors = kFilters / Lanes::count;
+    return (i / kVectors * tokens + t) * kFilters + i % kVectors * Lanes::count;
+  }
+
+  // e^(scale score + bias - the row's largest) of token t: tokens / Lanes::count vectors. Returns their sum.
   float exponentials(const float* scores, const WindowAttention& o, const float* bias, int64_t t, V* e) const {
     const int64_t vectors = tokens / Lanes::count;
     V most = Lanes::all(-3.0e38F), sum = Lanes::zero();
     for (int64_t i = 0; i < vectors; ++i) {
-      const float* from = scores + (i / 2 * tokens + t) * kFilters + i % 2 * Lanes::count;
-      e[i] = Lanes::fma(Lanes::load(from), Lanes::all(o.scale), Lanes::load(bias + t * tokens + i * Lanes::count));
+      e[i] = Lanes::fma(Lanes::load(scores + score(t, i)), Lanes::all(o.scale), Lanes::load(bias + t * tokens + i * Lanes::count));
       most = Lanes::max(most, e[i]);
     }
     const V top = Lanes::all(Lanes::largest(most));
@@ -181,18 +185,17 @@ void attend_windows_gradient(const Map& qkv, const Map& gradient, const WindowAt
     products(given, tokens, width, factor, here.token_blocks(), ds);
     const float* bias = o.bias[here.kind] + head * tokens * tokens;
     for (int64_t t = 0; t < tokens; ++t) {
-      const auto place = [&](float* blocks, int64_t i) { return blocks + (i / 2 * tokens + t) * kFilters + i % 2 * Lanes::count; };
       V e[kTokens / Lanes::count], sum = Lanes::zero();
       const V share = Lanes::all(1.0F / here.exponentials(p, o, bias, t, e));
       for (int64_t i = 0; i < vectors; ++i) {
         e[i] = Lanes::mul(e[i], share);
-        Lanes::store(place(p, i), e[i]);
-        sum = Lanes::fma(e[i], Lanes::load(place(ds, i)), sum);
+        Lanes::store(p + here.score(t, i), e[i]);
+        sum = Lanes::fma(e[i], Lanes::load(ds + here.score(t, i)), sum);
       }
       const V mean = Lanes::all(Lanes::total(sum));
       for (int64_t i = 0; i < vectors; ++i) {
-        const V value = Lanes::mul(e[i], Lanes::sub(Lanes::load(place(ds, i)), mean));
-        Lanes::store(place(ds, i), value);
+        const V value = Lanes::mul(e[i], Lanes::sub(Lanes::load(ds + here.score(t, i)), mean));
+        Lanes::store(ds + here.score(t, i), value);
         Lanes::store(ds_rows + t * tokens + i * Lanes::count, value);
       }
     }

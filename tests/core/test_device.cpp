@@ -1,6 +1,3 @@
-#include <cstdlib>
-#include <sys/resource.h>
-
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 
@@ -87,24 +84,6 @@ TEST(AutocastScope, AWeightChangedBetweenScopesIsConvertedAnew) {
     weight.mul_(3.0);
   }
   EXPECT_EQ(product(), 12.0F);
-}
-
-TEST(Allocator, KeepsFreedMemory) {
-  keep_allocator_memory();
-  constexpr size_t kBytes = size_t{48} << 20;
-  const auto fill = [] {
-    const std::unique_ptr<char, decltype(&std::free)> block(static_cast<char*>(std::malloc(kBytes)), &std::free);
-    for (size_t i = 0; i < kBytes; i += 4096) static_cast<volatile char*>(block.get())[i] = 1;
-  };
-  const auto faults = [] {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_minflt;
-  };
-  fill();
-  const long before = faults();
-  for (int i = 0; i < 5; ++i) fill();
-  EXPECT_LT(faults() - before, 2000);  // 5 x 12288 where every block is given back
 }
 
 }  // namespace
