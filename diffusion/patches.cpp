@@ -61,7 +61,9 @@ at::Tensor gather(const at::Tensor& map, const std::vector<Patch>& patches, int6
 }
 
 PatchGrid seamless_grid(int64_t height, int64_t width, int64_t side, int64_t scale) {
-  const int64_t overlap = std::max<int64_t>(1, side / 4);
+  // What a border does to a network's result reaches as far whatever the patch: the outer quarter of the overlap has to hold it.
+  constexpr int64_t kLeastOverlap = 32;
+  const int64_t overlap = std::max<int64_t>(1, std::min(side / 2, std::max(side / 4, kLeastOverlap)));
   PatchGrid grid{.height = height, .width = width, .side = side, .stride = std::max<int64_t>(1, side - overlap), .scale = scale};
   grid.window = [shared = overlap * scale](int64_t size) { return ramp_window(size, shared); };
   return grid;

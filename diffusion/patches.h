@@ -32,7 +32,7 @@ struct PatchGrid {
   int64_t batch = 1;                                                          // patches of one row that are worked on at a time
   std::function<std::vector<double>(int64_t size)> window = gaussian_window;  // along one side of a result
 };
-// Patches that overlap by a quarter and are blended without seams.
+// Patches that overlap by a quarter, small ones by 32 pixels or half, and are blended without seams.
 PatchGrid seamless_grid(int64_t height, int64_t width, int64_t side, int64_t scale);
 
 // The results of `patches`, one after another: [patches * N, C, scale * height, scale * width].

@@ -64,7 +64,7 @@ TEST(SeamlessGrid, HidesStepsBetweenPatches) {
     };
   };
   double next = 0.0;
-  EXPECT_LT(largest_step(blend_patches(grid, constants(next))), 0.11);  // a rise over 16 pixels is never steeper than pi / 32 a pixel
+  EXPECT_LT(largest_step(blend_patches(grid, constants(next))), 0.055);  // a rise over 32 pixels is never steeper than pi / 64 a pixel
   auto cut = grid;
   cut.stride = cut.side;
   cut.window = [](int64_t size) { return std::vector<double>(static_cast<size_t>(size), 1.0); };
@@ -76,11 +76,21 @@ TEST(SeamlessGrid, HidesStepsBetweenPatches) {
 TEST(SeamlessGrid, HidesWhatHappensAtTheBordersOfPatches) {
   const auto blended = blend_patches(seamless_grid(64, 112, 32, 2), [](const std::vector<Patch>& patches) {
     auto result = torch::ones({1, 1, 2 * patches.front().height, 2 * patches.front().width});
-    result.slice(2, 4, -4).slice(3, 4, -4).zero_();  // of an overlap of 16 pixels
+    result.slice(2, 8, -8).slice(3, 8, -8).zero_();  // of an overlap of 32 pixels
     return result;
   });
-  EXPECT_LT(blended.slice(2, 4, -4).slice(3, 4, -4).max().item<double>(), 1e-6);
-  EXPECT_EQ(blended.slice(3, 0, 4).min().item<double>(), 1.0);
+  EXPECT_LT(blended.slice(2, 8, -8).slice(3, 8, -8).max().item<double>(), 1e-6);
+  EXPECT_EQ(blended.slice(3, 0, 8).min().item<double>(), 1.0);
+}
+
+TEST(SeamlessGrid, OverlapsByAQuarterAtLeast32PixelsAtMostHalf) {
+  const auto overlap = [](int64_t side) { return side - seamless_grid(512, 512, side, 4).stride; };
+  EXPECT_EQ(overlap(256), 64);
+  EXPECT_EQ(overlap(128), 32);
+  EXPECT_EQ(overlap(96), 32);
+  EXPECT_EQ(overlap(64), 32);
+  EXPECT_EQ(overlap(32), 16);
+  EXPECT_EQ(overlap(1), 0);  // where a pixel is a patch, there is nothing to blend
 }
 
 TEST(ColorRows, EqualTheColourFixOfTheWhole) {
