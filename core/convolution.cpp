@@ -3,17 +3,13 @@
 #include <ATen/autocast_mode.h>
 
 #include "core/channels_last.h"
+#include "core/gradients.h"
 
 namespace lpnsr {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-bool wants_gradient(std::initializer_list<at::Tensor> tensors) {
-  return torch::GradMode::is_enabled() &&
-         std::any_of(tensors.begin(), tensors.end(), [](const at::Tensor& t) { return t.defined() && t.requires_grad(); });
-}
 
 // What autocast makes of a convolution's input.
 at::Tensor autocast_input(const at::Tensor& x) {

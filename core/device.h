@@ -15,7 +15,7 @@ c10::ScalarType parse_precision(std::string_view text);
 // 0 leaves LibTorch's choice (all cores).
 void set_threads(int64_t threads);
 
-// Runs convolutions and matrix products of its scope in `precision` (autocast); no effect for fp32.
+// Runs convolutions and matrix products of its scope in `precision`: autocast, or none for fp32, whatever is around it.
 class AutocastScope {
  public:
   AutocastScope(c10::Device device, c10::ScalarType precision);
@@ -25,9 +25,8 @@ class AutocastScope {
 
  private:
   c10::DeviceType device_;
-  bool active_ = false;
-  bool previous_enabled_ = false;
-  c10::ScalarType previous_type_ = c10::ScalarType::Float;
+  bool previous_enabled_;
+  c10::ScalarType previous_type_;
 };
 
 }  // namespace lpnsr

@@ -8,6 +8,7 @@
 #include <torch/utils.h>
 
 #include "core/channels_last.h"
+#include "core/gradients.h"
 
 namespace lpnsr {
 namespace {
@@ -47,25 +48,33 @@ struct Statistics {
   at::Tensor mean, rstd;
 };
 
-// One value for each channel from those of the first picture's groups.
+// Of each picture's groups [N,G] one value for each of its channels.
 template <class T>
-std::vector<float> for_channels(const T* of_groups, int64_t groups, int64_t channels) {
-  std::vector<float> values(static_cast<size_t>(channels));
-  for (int64_t c = 0; c < channels; ++c) values[static_cast<size_t>(c)] = static_cast<float>(of_groups[c / (channels / groups)]);
+std::vector<float> for_channels(const T* of_groups, int64_t batch, int64_t groups, int64_t channels) {
+  std::vector<float> values(static_cast<size_t>(batch * channels));
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(of_groups[static_cast<int64_t>(i) / (channels / groups)]);
   return values;
+}
+
+// What is near each group's mean, [N,G]: the mean over a few pixels all over the picture, since a single one may lie far off.
+at::Tensor near_mean(const at::Tensor& x, int64_t groups) {
+  constexpr int64_t kPixels = 16;
+  const auto pixels = x.permute({0, 2, 3, 1}).flatten(1, 2);  // [N,HW,C]
+  const auto some = pixels.slice(1, 0, pixels.size(1), std::max<int64_t>(1, pixels.size(1) / kPixels)).to(at::kFloat);
+  return some.unflatten(2, {groups, -1}).mean({1, 3});
 }
 
 // From here to the end of gradient_terms() plain loops: on few numbers LibTorch's operators would take longer than the sums over the map.
 Statistics statistics(const at::Tensor& x, int64_t groups, double eps) {
   const int64_t batch = x.size(0), channels = x.size(1), width = channels / groups;
   const double count = static_cast<double>(x.size(2) * x.size(3) * width);
-  // The first picture's first pixel is near enough to the mean to keep the sum of squares from cancelling; one value for a group.
-  const auto near = x.select(0, 0).select(1, 0).select(1, 0).to(at::kFloat).view({groups, -1}).mean(1);
+  // Differences from it keep the sum of squares from cancelling.
+  const auto near = near_mean(x, groups);
   const auto* pivot = near.const_data_ptr<float>();
-  const auto pivots = for_channels(pivot, groups, channels);
+  const auto pivots = for_channels(pivot, batch, groups, channels);
   const auto map = map_of(x);
   const auto sums = summed(map, [&](int64_t picture, int64_t first, int64_t last, double* sum, double* square) {
-    kernels::kernels()->moments(map, picture, first, last, pivots.data(), sum, square);
+    kernels::kernels()->moments(map, picture, first, last, pivots.data() + picture * channels, sum, square);
   });
   const auto of_groups = sums.view({2, batch, groups, -1}).sum(3);
   const auto *sum = of_groups.const_data_ptr<double>(), *square = sum + batch * groups;
@@ -73,7 +82,7 @@ Statistics statistics(const at::Tensor& x, int64_t groups, double eps) {
   auto *mean = s.mean.data_ptr<double>(), *rstd = s.rstd.data_ptr<double>();
   for (int64_t i = 0; i < batch * groups; ++i) {
     const double offset = sum[i] / count, variance = std::max(square[i] / count - offset * offset, 0.0);
-    mean[i] = offset + pivot[i % groups];
+    mean[i] = offset + pivot[i];
     rstd[i] = 1.0 / std::sqrt(variance + eps);
   }
   return s;
@@ -104,7 +113,7 @@ struct GradientTerms {
   at::Tensor slope, offset, sum_dz_hat;
 };
 
-// sums [2,N,C]: of dz and of dz (x - pivot[c]).
+// sums [2,N,C]: of dz and of dz (x - pivot[n][c]).
 GradientTerms gradient_terms(const Statistics& s, const at::Tensor& sums, const std::vector<float>& pivot, const at::Tensor& weight,
                              int64_t pixels) {
   const int64_t batch = sums.size(1), channels = sums.size(2), groups = s.mean.size(1), width = channels / groups;
@@ -123,7 +132,7 @@ GradientTerms gradient_terms(const Statistics& s, const at::Tensor& sums, const 
     double mean_dz = 0, mean_dz_hat = 0;  // of w dz and of w dz x^
     for (int64_t i = origin; i < origin + width; ++i) {
       const int64_t c = i - n * channels;
-      hat[i] = (product[i] + (static_cast<double>(pivot[static_cast<size_t>(c)]) - m) * sum[i]) * r;
+      hat[i] = (product[i] + (static_cast<double>(pivot[static_cast<size_t>(i)]) - m) * sum[i]) * r;
       mean_dz += w[n][c] * sum[i] / count;
       mean_dz_hat += w[n][c] * hat[i] / count;
     }
@@ -170,9 +179,10 @@ class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
     const auto gradient = channels_last(gradients[0].to(x.scalar_type()));
     const auto n = affine(of_x, weight, bias, channels);
     const auto map = map_of(x), dy = map_of(gradient);
-    const auto pivot = for_channels(of_x.mean.const_data_ptr<double>(), of_x.mean.size(1), channels);
+    const auto pivot = for_channels(of_x.mean.const_data_ptr<double>(), x.size(0), of_x.mean.size(1), channels);
     const auto sums = summed(map, [&](int64_t picture, int64_t first, int64_t last, double* sum, double* product) {
-      kernels::kernels()->gradient_sums(map, dy, prologue_of(n, silu), pivot.data(), picture, first, last, sum, product);
+      kernels::kernels()->gradient_sums(map, dy, prologue_of(n, silu), pivot.data() + picture * channels, picture, first, last, sum,
+                                        product);
     });
     const auto terms = gradient_terms(of_x, sums, pivot, weight, x.size(2) * x.size(3));
     variable_list result(6);
@@ -212,7 +222,7 @@ at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::T
     normed = at::addcmul(of_pixels(bias), at::group_norm(input, options.groups, {}, {}, options.eps), of_pixels(weight));
   }
   if (!options.silu) return normed;
-  return torch::GradMode::is_enabled() && normed.requires_grad() ? at::silu(normed) : at::silu_(normed);
+  return wants_gradient({normed}) ? at::silu(normed) : at::silu_(normed);
 }
 
 }  // namespace lpnsr

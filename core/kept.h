@@ -7,26 +7,10 @@
 
 namespace lpnsr {
 
-template <class Key, class Result>
-class Kept {
+// The memory and the contents that weights had at the last look.
+class SeenWeights {
  public:
-  // What `make()` made of `weights` for this key; made again where the weights are in other memory or were written to since. Weights that
-  // are trained, and those of the inference mode, which count no writes, make theirs at every call.
-  template <class Make>
-  Result of(at::TensorList weights, const Key& key, const Make& make) {
-    if (std::any_of(weights.begin(), weights.end(), [](const at::Tensor& w) { return w.requires_grad() || w.is_inference(); }))
-      return make();
-    constexpr size_t kMost = 64;
-    if (changed(weights) || results_.size() == kMost) results_.clear();
-    for (const auto& [known, result] : results_) {
-      if (known == key) return result;
-    }
-    const c10::InferenceMode usable_in_every_mode(false);
-    const torch::NoGradGuard no_gradients;
-    return results_.emplace_back(key, make()).second;
-  }
-
- private:
+  // Whether they are in other memory or were written to since; true at first.
   bool changed(at::TensorList weights) {
     std::vector<std::pair<const void*, int64_t>> now;
     now.reserve(weights.size());
@@ -36,7 +20,32 @@ class Kept {
     return true;
   }
 
+ private:
   std::vector<std::pair<const void*, int64_t>> seen_;
+};
+
+template <class Key, class Result>
+class Kept {
+ public:
+  // What `make()` made of `weights` for this key; made again where the weights are in other memory or were written to since. Weights that
+  // are trained, and those of the inference mode, which count no writes, make theirs at every call; a trained weight detached counts as
+  // frozen until it is written to.
+  template <class Make>
+  Result of(at::TensorList weights, const Key& key, const Make& make) {
+    if (std::any_of(weights.begin(), weights.end(), [](const at::Tensor& w) { return w.requires_grad() || w.is_inference(); }))
+      return make();
+    constexpr size_t kMost = 64;
+    if (seen_.changed(weights) || results_.size() == kMost) results_.clear();
+    for (const auto& [known, result] : results_) {
+      if (known == key) return result;
+    }
+    const c10::InferenceMode usable_in_every_mode(false);
+    const torch::NoGradGuard no_gradients;
+    return results_.emplace_back(key, make()).second;
+  }
+
+ private:
+  SeenWeights seen_;
   std::vector<std::pair<Key, Result>> results_;
 };
 

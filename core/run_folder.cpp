@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/image.h"
+#include "core/json_text.h"
 #include "core/log.h"
 #include "core/tensorboard.h"
 
@@ -50,7 +51,7 @@ RunFolder::~RunFolder() { detach_log_file(); }
 void RunFolder::metrics(int64_t step, const std::map<std::string, double>& values) {
   Json entry = {{"step", step}};
   for (const auto& [name, value] : values) entry[name] = std::isfinite(value) ? Json(value) : Json(nullptr);
-  metrics_ << entry.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n" << std::flush;
+  metrics_ << json_text(entry) + "\n" << std::flush;
   if (!metrics_) throw Error(fmt::format("{}: cannot be written; is the disk full?", (path_ / "metrics.jsonl").string()));
   for (const auto& [name, value] : values) events_->scalar(name, step, static_cast<float>(value));
 }

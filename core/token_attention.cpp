@@ -5,6 +5,8 @@
 #include <ATen/ATen.h>
 #include <torch/autograd.h>
 
+#include "core/gradients.h"
+
 namespace lpnsr {
 namespace {
 
@@ -69,8 +71,7 @@ class TokenAttentionFunction : public torch::autograd::Function<TokenAttentionFu
 
 at::Tensor token_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   if (!q.device().is_cpu() || q.scalar_type() != at::kBFloat16) return at::scaled_dot_product_attention(q, k, v);
-  const bool gradient = torch::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
-  return gradient ? TokenAttentionFunction::apply(q, k, v) : attend(q, k, v);
+  return wants_gradient({q, k, v}) ? TokenAttentionFunction::apply(q, k, v) : attend(q, k, v);
 }
 
 }  // namespace lpnsr

@@ -7,6 +7,7 @@
 #include <torch/autograd.h>
 
 #include "core/channels_last.h"
+#include "core/gradients.h"
 #include "core/work_counter.h"
 
 namespace lpnsr {
@@ -107,8 +108,7 @@ bool window_attention_fits(const at::Tensor& qkv, const Windows& w) {
 }
 
 at::Tensor window_attention(const at::Tensor& qkv, const Windows& w, const WindowBias& bias) {
-  if (torch::GradMode::is_enabled() && (qkv.requires_grad() || bias[0].requires_grad()))
-    return WindowAttentionFunction::apply(qkv, bias[0], w, bias);
+  if (wants_gradient({qkv, bias[0]})) return WindowAttentionFunction::apply(qkv, bias[0], w, bias);
   return attend(qkv, w, bias);
 }
 

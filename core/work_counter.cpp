@@ -67,64 +67,57 @@ double flops_of(const std::string& name, c10::ArrayRef<const c10::IValue> in) {
   return 0.0;
 }
 
-// RecordFunction's callbacks are plain functions: what they add to is this thread's.
-thread_local double* counted = nullptr;
+// What LibTorch's allocators report to; it takes the place of a profiler that is off.
+class Counter : public torch::profiler::impl::ProfilerStateBase {
+ public:
+  Counter() : ProfilerStateBase(torch::profiler::impl::ProfilerConfig(torch::profiler::impl::ProfilerState::Disabled)) {}
+  torch::profiler::impl::ActiveProfilerType profilerType() override { return torch::profiler::impl::ActiveProfilerType::NONE; }
+  void reportMemoryUsage(void* /*block*/, int64_t bytes, size_t /*allocated*/, size_t /*reserved*/, c10::Device /*device*/) override {
+    count.left_bytes += bytes;
+    count.peak_bytes = std::max(count.peak_bytes, count.left_bytes);
+  }
+  bool memoryProfilingEnabled() const override { return true; }
+  WorkCount count;
+};
+
+constexpr auto kPlace = c10::DebugInfoKind::PROFILER_STATE;
+
+// What LibTorch's own threads that work for this one find too: the backward pass on a GPU runs on one of them.
+Counter* counter() { return dynamic_cast<Counter*>(c10::ThreadLocalDebugInfo::get(kPlace)); }
 
 std::unique_ptr<at::ObserverContext> add_flops(const at::RecordFunction& call) {
-  if (counted != nullptr) *counted += flops_of(call.name(), call.inputs());
+  if (auto* here = counter()) here->count.flops += flops_of(call.name(), call.inputs());
   return nullptr;
 }
 
-// What LibTorch's allocators report to; it takes the place of a profiler that is off.
-class Memory : public torch::profiler::impl::ProfilerStateBase {
- public:
-  Memory() : ProfilerStateBase(torch::profiler::impl::ProfilerConfig(torch::profiler::impl::ProfilerState::Disabled)) {}
-  torch::profiler::impl::ActiveProfilerType profilerType() override { return torch::profiler::impl::ActiveProfilerType::NONE; }
-  void reportMemoryUsage(void* /*block*/, int64_t bytes, size_t /*allocated*/, size_t /*reserved*/, c10::Device /*device*/) override {
-    live_ += bytes;
-    peak = std::max(peak, live_);
-  }
-  bool memoryProfilingEnabled() const override { return true; }
-  int64_t peak = 0;
-
- private:
-  int64_t live_ = 0;
-};
-
 class CountingScope {
  public:
-  CountingScope(double* flops, const std::shared_ptr<Memory>& memory)
-      : memory_(c10::DebugInfoKind::PROFILER_STATE, memory),
+  explicit CountingScope(const std::shared_ptr<Counter>& counter)
+      : place_(kPlace, counter),
         callback_(at::addThreadLocalCallback(at::RecordFunctionCallback(add_flops).needsInputs(true).scopes({at::RecordScope::FUNCTION}))) {
-    counted = flops;
   }
-  ~CountingScope() {
-    counted = nullptr;
-    at::removeCallback(callback_);
-  }
+  ~CountingScope() { at::removeCallback(callback_); }
   CountingScope(const CountingScope&) = delete;
   CountingScope& operator=(const CountingScope&) = delete;
 
  private:
-  c10::DebugInfoGuard memory_;
+  c10::DebugInfoGuard place_;
   at::CallbackHandle callback_;
 };
 
 }  // namespace
 
 void note_flops(double flops) {
-  if (counted != nullptr) *counted += flops;
+  if (auto* here = counter()) here->count.flops += flops;
 }
 
 WorkCount count_work(const std::function<void()>& work) {
-  WorkCount count;
-  const auto memory = std::make_shared<Memory>();
+  const auto counter = std::make_shared<Counter>();
   {
-    const CountingScope scope(&count.flops, memory);
+    const CountingScope scope(counter);
     work();
   }
-  count.peak_bytes = memory->peak;
-  return count;
+  return counter->count;
 }
 
 }  // namespace lpnsr

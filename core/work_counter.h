@@ -11,9 +11,10 @@ namespace lpnsr {
 struct WorkCount {
   double flops = 0;        // 2 for each multiply-add, backward passes and recomputation included
   int64_t peak_bytes = 0;  // of the tensors made meanwhile and alive together, on whatever device
+  int64_t left_bytes = 0;  // of those that outlive the work: gradients, what layers keep
 };
 
-// Runs `work` on this thread (whose autograd engine runs the backward passes of CPU tensors too) and counts.
+// Runs `work` and counts what this thread does, and autograd's threads for it.
 WorkCount count_work(const std::function<void()>& work);
 
 // For kernels of this program, which LibTorch does not see: what the direct form costs, whatever algorithm computes it.

@@ -70,7 +70,9 @@ at::Tensor AutoencoderImpl::encode(const at::Tensor& image) {
     throw UsageError(fmt::format("an image of {}x{} is too small for the autoencoder: both sides must be at least {}", image.size(2),
                                  image.size(3), options_.scale()));
   }
-  return quant_conv_(encoder_->forward(image.to(quant_conv_->weight.scalar_type()))).to(image.scalar_type());
+  return encodings_.run(*this, {image}, {}, [this](const std::vector<at::Tensor>& inputs) {
+    return quant_conv_(encoder_->forward(inputs[0].to(quant_conv_->weight.scalar_type()))).to(inputs[0].scalar_type());
+  });
 }
 
 Quantised AutoencoderImpl::quantise(const at::Tensor& latent) {
@@ -85,8 +87,10 @@ Quantised AutoencoderImpl::quantise(const at::Tensor& latent) {
 
 at::Tensor AutoencoderImpl::decode_not_quantised(const at::Tensor& latent) {
   check_map(latent, options_.embed_dim, "latent");
-  const auto input = latent.to(quant_conv_->weight.scalar_type());
-  return decoder_->forward(post_quant_lora_ ? post_quant_lora_->forward(input) : post_quant_conv_(input)).to(latent.scalar_type());
+  return decodings_.run(*this, {latent}, {}, [this](const std::vector<at::Tensor>& inputs) {
+    const auto input = inputs[0].to(quant_conv_->weight.scalar_type());
+    return decoder_->forward(post_quant_lora_ ? post_quant_lora_->forward(input) : post_quant_conv_(input)).to(inputs[0].scalar_type());
+  });
 }
 
 at::Tensor AutoencoderImpl::decode_indices(const at::Tensor& indices) {

@@ -8,6 +8,7 @@
 
 #include "core/config.h"
 #include "core/convolution.h"
+#include "core/graphed_passes.h"
 
 namespace lpnsr {
 
@@ -66,6 +67,7 @@ class AutoencoderImpl : public torch::nn::Module {
   Conv2d quant_conv_{nullptr};
   Conv2d post_quant_conv_{nullptr};                   // or, with lora_tune_decoder,
   std::shared_ptr<LoraConvolution> post_quant_lora_;  // this one
+  GraphedPasses encodings_, decodings_;
 };
 TORCH_MODULE(Autoencoder);
 

@@ -33,6 +33,7 @@ double PreUpsampling::memory_at_hand() const {
 
 void PreUpsampling::restore_rows(const at::Tensor& lr, const Restorer::TakeRows& take) const {
   const torch::NoGradGuard no_grad;
+  const GraphScope graphs(options_.cuda_graphs && options_.memory == 0.0);
   const int64_t height = lr.size(1), width = lr.size(2);
   const auto picture = lr.to(device_, torch::kFloat32).unsqueeze(0);
   const auto enlarged = [this](const at::Tensor& part) { return upsampler_(part).clamp(0, 1); };

@@ -96,6 +96,7 @@ void RestoreOptions::fields(FieldVisitor& v) {
   v.boolean("pad_power_of_two", pad_power_of_two, "and then to powers of two, as published");
   v.integer("tile_batch", tile_batch, Range{1, 1 << 16}, "patches that go through the networks at a time");
   v.real("memory", memory, non_negative, "GiB for patches as large as fit and a result written row by row; 0: as published");
+  v.boolean("cuda_graphs", cuda_graphs, "on a GPU: record passes through the networks and replay them where memory is not bounded");
   v.boolean("pre_upsample_only", pre_upsample_only, "write what the chain would start from: a regression method alone");
 }
 
@@ -339,6 +340,7 @@ void Restorer::restore_bounded(const at::Tensor& lr, int64_t side, const std::op
 void Restorer::restore_rows(const at::Tensor& lr, const std::optional<at::Tensor>& reference, const Observe& observe,
                             const TakeRows& take) const {
   const torch::NoGradGuard no_grad;
+  const GraphScope graphs(options_.cuda_graphs && options_.memory == 0.0);  // they keep the memory of their passes
   check_picture(lr, "LR image");
   std::optional<at::Tensor> truth;
   if (reference && sampler_.options().noise == "optimal") {

@@ -23,6 +23,7 @@ struct RestoreOptions {
   bool pad_power_of_two = true;       // published
   int64_t tile_batch = 1;             // patches that go through the networks at a time
   double memory = 0.0;                // GiB that the process may take, or the GPU; 0: as published, whatever that takes
+  bool cuda_graphs = true;            // on a GPU, passes of sizes that come again are recorded; not where the memory is bounded
   bool pre_upsample_only = false;     // the result is the start of the chain: what a regression method alone makes
   uint64_t seed = 12345;  // set right before an image's first draw, so that results depend on neither order nor count; the experiment's own
   void fields(FieldVisitor& v);

@@ -86,8 +86,8 @@ at::Tensor RRDBNetImpl::forward(const at::Tensor& image) {
   const auto whole = pad_mirrored(image, round_up(height, factor), round_up(width, factor), Mirror::skip_edge);
   const auto shallow = conv_first_(factor > 1 ? torch::pixel_unshuffle(whole, factor) : whole);
   auto features = shallow + conv_body_(body_->forward(shallow));
-  features = torch::leaky_relu(conv_up1_(twice_as_large(features)), kSlope);
-  features = torch::leaky_relu(conv_up2_(twice_as_large(features)), kSlope);
+  features = torch::leaky_relu(conv_up1_->forward_enlarged(features), kSlope);
+  features = torch::leaky_relu(conv_up2_->forward_enlarged(features), kSlope);
   const auto large = conv_last_(torch::leaky_relu(conv_hr_(features), kSlope));
   return large.slice(-2, 0, height * options_.scale).slice(-1, 0, width * options_.scale).contiguous();
 }

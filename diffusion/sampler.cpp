@@ -143,7 +143,7 @@ at::Tensor Sampler::sample(const SamplerInputs& inputs, const DrawNormal& draw,
   ChainState state;
   state.x_t = process_.prior_sample(y0, next_draw(y0.size(1)), first_step_ - 1);
   for (int64_t index = first_step_ - 1; index >= 0; --index) {
-    const auto t = torch::full({y0.size(0)}, process_.schedule().timestep[static_cast<size_t>(index)], torch::kInt64);
+    const auto t = torch::full({1}, process_.schedule().timestep[static_cast<size_t>(index)], torch::kInt64);
     state.index = index;
     state.x_t_scaled = process_.scale_input(state.x_t, index);
     state.pred_x0 = over_patches(inputs, [&](const std::vector<Patch>& patches) {  // lines 5 and 9

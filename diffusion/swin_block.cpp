@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/gradients.h"
 #include "diffusion/checkpointing.h"
 
 namespace lpnsr {
@@ -98,8 +99,7 @@ at::Tensor WindowAttentionImpl::attend_in_place(const at::Tensor& qkv, const Win
   // In float32 the backward pass runs LibTorch's operators on the same input: single roundings move long trajectories, and so they stay as
   // near to the published trainer's as they are.
   const auto compute = [this, own, windows, mask](const std::vector<at::Tensor>& inputs) {
-    const bool differentiate = torch::GradMode::is_enabled() && (inputs[0].requires_grad() || table_.requires_grad());
-    return differentiate ? attend(inputs[0], windows.shift, mask) : own(inputs[0]);
+    return wants_gradient({inputs[0], table_}) ? attend(inputs[0], windows.shift, mask) : own(inputs[0]);
   };
   return checkpoint(compute, {qkv}, {table_});
 }
@@ -141,7 +141,7 @@ at::Tensor SwinBlockImpl::run(const at::Tensor& x) {
   const auto dropped = [&](const at::Tensor& tensor) { return dropout_ > 0.0 ? torch::dropout(tensor, dropout_, is_training()) : tensor; };
   const auto h = x + attention_(norm1_(x), shift_, mask_of_last_row());
   auto hidden = fc1_(norm2_(h));
-  hidden = torch::GradMode::is_enabled() && hidden.requires_grad() ? at::gelu(hidden) : at::gelu_(hidden);
+  hidden = wants_gradient({hidden}) ? at::gelu(hidden) : at::gelu_(hidden);
   return h + dropped(fc2_(dropped(hidden)));
 }
 

@@ -253,7 +253,8 @@ at::Tensor SwinUNetImpl::embed(const at::Tensor& t) {
     const auto embedding = timestep_embedding(t.to(stem_->weight.device()), options_.model_channels).to(stem_->weight.scalar_type());
     return at::silu(time2_(at::silu(time1_(embedding))));
   };
-  if (torch::GradMode::is_enabled() || !t.is_cpu()) return make();  // to look at steps on a GPU would wait for it
+  // To look at steps on a GPU would wait for it; pictures at different steps hardly come again.
+  if (torch::GradMode::is_enabled() || !t.is_cpu() || t.numel() > 1) return make();
   const auto device = stem_->weight.device().type();
   const auto autocast = at::autocast::is_autocast_enabled(device) ? at::autocast::get_autocast_dtype(device) : c10::ScalarType::Undefined;
   return embeddings_.of({time1_->weight, time1_->bias, time2_->weight, time2_->bias}, {t.clone(), autocast}, make);
@@ -280,6 +281,11 @@ std::vector<at::Tensor> SwinUNetImpl::encode(const at::Tensor& x, const at::Tens
 at::Tensor SwinUNetImpl::forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq, const at::Tensor& noise) {
   check(x, t, lq, noise);
   const auto embedding = embed(t);
+  return passes_.run(*this, {x, lq, noise}, embedding,
+                     [this, embedding](const std::vector<at::Tensor>& inputs) { return pass(inputs[0], inputs[1], inputs[2], embedding); });
+}
+
+at::Tensor SwinUNetImpl::pass(const at::Tensor& x, const at::Tensor& lq, const at::Tensor& noise, const at::Tensor& embedding) {
   auto skipped = encode(x, lq, noise, embedding);
   auto h = run(*middle_, skipped.back(), embedding);
   for (const auto& stage : up_) {

@@ -9,6 +9,7 @@
 #include <torch/nn/pimpl.h>
 
 #include "core/config.h"
+#include "core/graphed_passes.h"
 #include "diffusion/checkpointing.h"
 #include "diffusion/unet_blocks.h"
 
@@ -68,6 +69,7 @@ class SwinUNetImpl : public torch::nn::Module {
   std::vector<at::Tensor> encode(const at::Tensor& x, const at::Tensor& lq, const at::Tensor& noise, const at::Tensor& embedding);
   // SiLU(time embedding), [N,E]. A frozen network returns the same tensor for the same steps, so that its blocks keep what they make of it.
   at::Tensor embed(const at::Tensor& t);
+  at::Tensor pass(const at::Tensor& x, const at::Tensor& lq, const at::Tensor& noise, const at::Tensor& embedding);
   at::Tensor run(UNetStage& stage, const at::Tensor& h, const at::Tensor& embedding) const;
 
   SwinUNetOptions options_;
@@ -81,6 +83,7 @@ class SwinUNetImpl : public torch::nn::Module {
     bool operator==(const Steps& other) const { return autocast == other.autocast && at::equal(t, other.t); }
   };
   Kept<Steps, at::Tensor> embeddings_;
+  GraphedPasses passes_;
   std::vector<Conv2d> condition_convs_;
   std::vector<std::shared_ptr<Downsample>> condition_downsamples_;
   Conv2d stem_{nullptr}, out_conv_{nullptr};

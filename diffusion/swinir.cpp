@@ -88,8 +88,7 @@ SwinIRImpl::SwinIRImpl(const SwinIROptions& options) : options_(options) {
   conv_last_ = register_module("conv_last", convolution(features, options.in_chans, 3));
 }
 
-at::Tensor SwinIRImpl::deep_features(const at::Tensor& shallow) {
-  const auto mask = swinir::shifted_window_mask(shallow.size(2), shallow.size(3), options_.window_size).to(shallow.device());
+at::Tensor SwinIRImpl::deep_features(const at::Tensor& shallow, const at::Tensor& mask) {
   auto tokens = patch_norm_(shallow.permute({0, 2, 3, 1}).contiguous());
   for (const auto& layer : *layers_) tokens = layer->as<swinir::ResidualGroup>()->forward(tokens, mask);
   return norm_(tokens).permute({0, 3, 1, 2});
@@ -99,8 +98,8 @@ at::Tensor SwinIRImpl::reconstruct(at::Tensor features) {
   const auto leaky = [](const at::Tensor& x) { return torch::leaky_relu(x, 0.2); };
   features = conv_before_upsample_->forward(features);
   if (options_.upsampler == "pixelshuffle") return conv_last_(options_.upscale > 1 ? upsample_->forward(features) : features);
-  features = leaky(conv_up1_(twice_as_large(features)));
-  if (options_.upscale == 4) features = leaky(conv_up2_(twice_as_large(features)));
+  features = leaky(conv_up1_->forward_enlarged(features));
+  if (options_.upscale == 4) features = leaky(conv_up2_->forward_enlarged(features));
   return conv_last_(leaky(conv_hr_(features)));
 }
 
@@ -109,9 +108,12 @@ at::Tensor SwinIRImpl::forward(const at::Tensor& image) {
   const auto mean = options_.in_chans == 3 ? torch::tensor(at::ArrayRef<double>(kMeanColour), image.options()).view({1, 3, 1, 1})
                                            : torch::zeros({1, 1, 1, 1}, image.options());
   const auto whole = pad_mirrored(image, round_up(height, window), round_up(width, window), Mirror::skip_edge);
-  const auto shallow = conv_first_((whole - mean) * options_.img_range);
-  const auto deep = conv_after_body_.run->forward(deep_features(shallow)) + shallow;
-  const auto large = reconstruct(deep) / options_.img_range + mean;
+  const auto mask = swinir::shifted_window_mask(whole.size(2), whole.size(3), window).to(image.device());
+  const auto pass = [this](const std::vector<at::Tensor>& inputs) {
+    const auto shallow = conv_first_(inputs[0]);
+    return reconstruct(conv_after_body_.run->forward(deep_features(shallow, inputs[1])) + shallow);
+  };
+  const auto large = passes_.run(*this, {(whole - mean) * options_.img_range, mask}, {}, pass) / options_.img_range + mean;
   // The tokens' order of axes must not leave this network: GroupNorm loses digits on channels-last pictures.
   return large.slice(-2, 0, height * options_.upscale).slice(-1, 0, width * options_.upscale).contiguous(at::MemoryFormat::Contiguous);
 }

@@ -11,6 +11,7 @@
 
 #include "core/config.h"
 #include "core/convolution.h"
+#include "core/graphed_passes.h"
 #include "diffusion/swinir_blocks.h"
 
 namespace lpnsr {
@@ -36,10 +37,11 @@ class SwinIRImpl : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& image);  // [N,3,H,W] in [0,1] -> [N,3,4H,4W], any size, not clamped
 
  private:
-  at::Tensor deep_features(const at::Tensor& shallow);
+  at::Tensor deep_features(const at::Tensor& shallow, const at::Tensor& mask);
   at::Tensor reconstruct(at::Tensor features);
 
   SwinIROptions options_;
+  GraphedPasses passes_;
   Conv2d conv_first_{nullptr};
   torch::nn::LayerNorm patch_norm_{nullptr}, norm_{nullptr};
   torch::nn::ModuleList layers_;

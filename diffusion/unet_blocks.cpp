@@ -41,7 +41,7 @@ ResidualBlock::Modulation ResidualBlock::modulation(const at::Tensor& embedding)
     const auto scale = parts[0] + 1.0;
     return {out_norm_->weight * scale, at::addcmul(parts[1], out_norm_->bias, scale)};
   };
-  if (torch::GradMode::is_enabled()) return make();
+  if (torch::GradMode::is_enabled() || embedding.size(0) > 1) return make();
   return modulations_.of({embedding_->weight, embedding_->bias, out_norm_->weight, out_norm_->bias}, {embedding}, make);
 }
 

@@ -26,7 +26,7 @@ void check_pair(const at::Tensor& image, const at::Tensor& reference) {
 }
 
 void check_size(const at::Tensor& picture, int64_t crop, int64_t smallest) {
-  if (std::min(picture.size(1), picture.size(2)) >= 2 * crop + smallest) return;
+  if (crop <= (std::min(picture.size(1), picture.size(2)) - smallest) / 2 && smallest <= std::min(picture.size(1), picture.size(2))) return;
   throw UsageError(fmt::format("a picture of {}x{} pixels is too small: crop {} leaves less than {}x{}", picture.size(2), picture.size(1),
                                crop, smallest, smallest));
 }

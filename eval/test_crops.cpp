@@ -11,6 +11,7 @@ at::Tensor halved(const at::Tensor& rgb) {
 }
 
 SquarePlace busiest_square(const at::Tensor& rgb, int64_t size) {
+  if (size < 2) return {0, 0};  // no two pixels that could differ
   const at::Tensor luma = luma_bt601(rgb)[0];
   const at::Tensor across = luma.slice(1, 1).sub(luma.slice(1, 0, -1)).abs().slice(0, 0, -1);
   const at::Tensor down = luma.slice(0, 1).sub(luma.slice(0, 0, -1)).abs().slice(1, 0, -1);

@@ -1,7 +1,7 @@
 // lpnsr crop: evaluation crops out of photographs.
 #include <filesystem>
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -10,9 +10,9 @@
 #include "eval/test_crops.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
+#include "tools/picture_jobs.h"
 
 namespace lpnsr {
-
 int run_crop(const Arguments& arguments) {
   namespace po = boost::program_options;
   CommandLine line("crop", "cuts the most textured square out of each photograph: targets for an evaluation",
@@ -26,19 +26,28 @@ int run_crop(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   if (size < 1) throw UsageError("crop: --size must be at least 1");
 
-  make_output_folder(output);
-  const auto pictures = list_images(input, /*recursive=*/false);
-  if (pictures.empty()) throw Error(fmt::format("'{}' holds no pictures", input));
-  for (const auto& path : pictures) {
-    at::Tensor rgb = read_image(path).rgb;
+  const auto jobs = plan_pictures(input, std::filesystem::path(output) / "", "");
+  const auto write_crop = [&](const PictureJob& job) {
+    at::Tensor rgb = read_image(job.input).rgb;
     while (halve_above > 0 && std::max(rgb.size(1), rgb.size(2)) > halve_above && std::min(rgb.size(1), rgb.size(2)) > 1) rgb = halved(rgb);
     if (rgb.size(1) < size || rgb.size(2) < size) {
-      throw Error(fmt::format("'{}' is {} x {}: too small for a crop of {}", path.string(), rgb.size(2), rgb.size(1), size));
+      throw Error(fmt::format("'{}' is {} x {}: too small for a crop of {}", job.input.string(), rgb.size(2), rgb.size(1), size));
     }
-    write_rgb(std::filesystem::path(output) / path.filename().replace_extension(".png"), busiest_crop(rgb, size));
+    make_output_folder(job.output.parent_path());
+    write_rgb(job.output, busiest_crop(rgb, size));
+  };
+  std::vector<std::string> failures;
+  for (const auto& job : jobs) {
+    try {
+      write_crop(job);
+    } catch (const Error& error) {
+      if (jobs.size() == 1) throw;
+      failures.emplace_back(error.what());
+    }
   }
-  log_info("{} crops of {} x {} in {}", pictures.size(), size, size, output);
-  return 0;
+  log_info("{} crops of {} x {} in {}", jobs.size() - failures.size(), size, size, output);
+  if (failures.empty()) return 0;
+  throw Error(fmt::format("{} of {} pictures could not be cropped:\n  {}", failures.size(), jobs.size(), fmt::join(failures, "\n  ")));
 }
 
 }  // namespace lpnsr

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/json_text.h"
 #include "core/log.h"
 #include "eval/table_file.h"
 #include "eval/test_set.h"
@@ -52,7 +53,7 @@ int check_sets(const std::vector<TestSet>& sets, const CommonOptions& common) {
     for (const auto& fault : check.faults) text += "  " + fault + "\n";
     sound &= check.faults.empty();
   }
-  std::cout << (common.json ? results.dump(2) + "\n" : text);
+  std::cout << (common.json ? json_text(results, 2) + "\n" : text);
   return sound ? 0 : 1;
 }
 
@@ -92,13 +93,12 @@ int run_data(const Arguments& arguments) {
     nlohmann::ordered_json unreadable = nlohmann::ordered_json::array(), small = nlohmann::ordered_json::array();
     for (const auto& [path, why] : check.unreadable) unreadable.push_back({{"path", path.string()}, {"why", why}});
     for (const auto& path : check.small) small.push_back(path.string());
-    std::cout << nlohmann::ordered_json{{"pictures", check.pictures},
+    const nlohmann::ordered_json result{{"pictures", check.pictures},
                                         {"unreadable", unreadable},
                                         {"smaller_than_the_crop", small},
                                         {"least_side", check.least_side},
-                                        {"largest_side", check.largest_side}}
-                     .dump(2)
-              << "\n";
+                                        {"largest_side", check.largest_side}};
+    std::cout << json_text(result, 2) << "\n";
   } else {
     std::cout << fmt::format("{} pictures, sides from {} to {} pixels\n", check.pictures, check.least_side, check.largest_side);
     for (const auto& [path, why] : check.unreadable) std::cout << "unreadable: " << why << "\n";

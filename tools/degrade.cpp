@@ -12,6 +12,7 @@
 #include "core/files.h"
 #include "core/image.h"
 #include "core/in_order.h"
+#include "core/json_text.h"
 #include "core/log.h"
 #include "degradation/explain.h"
 #include "eval/degradation_report.h"
@@ -157,7 +158,7 @@ int run_degrade(const Arguments& arguments) {
       nlohmann::ordered_json row = {{"picture", job.source}};
       if (copies > 1) row["copy"] = copy;
       row["parameters"] = to_json(degraded.parameters);
-      lines << row.dump() << "\n";
+      lines << json_text(row) << "\n";
       if (line.has("explain")) print_stages(output_of(job, copy, copies).filename().string(), degraded);
       if (report_file.empty()) return;
       report.add(degraded.parameters);

@@ -8,6 +8,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_text.h"
 #include "diffusion/system.h"
 #include "eval/metrics.h"
 #include "eval/side_by_side.h"
@@ -72,10 +73,10 @@ int run_evaluate(const Arguments& arguments) {
     json = comparison.json();
   }
   for (const auto& [file, text] :
-       {std::pair{&csv_file, csv}, {&json_file, json.dump(2) + "\n"}, {&markdown_file, table}, {&latex_file, latex}}) {
+       {std::pair{&csv_file, csv}, {&json_file, json_text(json, 2) + "\n"}, {&markdown_file, table}, {&latex_file, latex}}) {
     if (!file->empty()) write_file_atomically(*file, text);
   }
-  std::cout << (common.json ? json.dump(2) + "\n" : table);
+  std::cout << (common.json ? json_text(json, 2) + "\n" : table);
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_text.h"
 #include "diffusion/system.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
@@ -48,7 +49,7 @@ int run_figure(const Arguments& arguments) {
       if (!common.json) std::cout << file.string() << extension << "\n";
     }
   }
-  if (common.json) std::cout << written.dump(2) << "\n";
+  if (common.json) std::cout << json_text(written, 2) << "\n";
   return 0;
 }
 

@@ -37,7 +37,10 @@ Box box_of(const FigureFile& figure, size_t picture, const at::Tensor& shown) {
   if (picture < figure.pictures.size() && !figure.pictures[picture].box.empty()) {
     const auto& given = figure.pictures[picture].box;
     const Box box{given[0], given[1], given[2], given[3]};
-    if (box[2] < 1 || box[3] < 1 || box[0] + box[2] > width || box[1] + box[3] > height) {
+    const auto within = [](int64_t start, int64_t length, int64_t side) {
+      return start >= 0 && length >= 1 && length <= side && start <= side - length;
+    };
+    if (!within(box[0], box[2], width) || !within(box[1], box[3], height)) {
       throw UsageError(fmt::format("{}: picture '{}': the box [{}] does not lie within its {}x{} pixels", figure.path.string(),
                                    figure.pictures[picture].name, fmt::join(given, ", "), width, height));
     }

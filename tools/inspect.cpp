@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/checkpoint.h"
+#include "core/json_text.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/module_fit.h"
@@ -53,7 +54,7 @@ void print_json(const std::string& path, const WeightsFile& file, const std::vec
                                          {"nan", nan},
                                          {"modules", modules},
                                          {"tensors", tensors}};
-  std::cout << report.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
+  std::cout << json_text(report, 2) << "\n";
 }
 
 void print_fits(const std::vector<ModuleFit>& fits) {

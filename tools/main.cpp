@@ -1,10 +1,13 @@
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <exception>
+#include <fcntl.h>
 #include <iostream>
 #include <new>
 #include <span>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include <c10/util/Exception.h>
@@ -117,10 +120,20 @@ int flush_results(int status) {
   return errno == EPIPE ? 1 : complain("the results could not be written to stdout", 1);
 }
 
+// A descriptor that the caller closed would be given to the next file that is opened, and messages would be written into that. What is
+// there instead takes nothing, so that results still cannot be lost unnoticed.
+void occupy_standard_descriptors() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(descriptor, F_GETFD) != -1) continue;
+    if (open("/dev/null", O_RDONLY) != descriptor) std::abort();  // the lowest free one is it
+  }
+}
+
 }  // namespace
 }  // namespace lpnsr
 
 int main(int argc, char** argv) {
+  lpnsr::occupy_standard_descriptors();
   lpnsr::keep_allocator_memory();
   // Writes to a pipe whose reader has left then fail instead of ending a training run whose log went through `| head`.
   std::signal(SIGPIPE, SIG_IGN);

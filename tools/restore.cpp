@@ -11,6 +11,7 @@
 #include "core/files.h"
 #include "core/image.h"
 #include "core/in_order.h"
+#include "core/json_text.h"
 #include "core/log.h"
 #include "diffusion/restorer.h"
 #include "eval/pairing.h"
@@ -240,7 +241,7 @@ int run_restore(const Arguments& arguments) {
       const auto begun = std::chrono::steady_clock::now();
       work.run(job, ahead.input);
       const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begun;
-      if (timings.is_open()) timings << nlohmann::json{{"picture", job.name}, {"seconds", taken.count()}}.dump() << std::endl;
+      if (timings.is_open()) timings << json_text(nlohmann::json{{"picture", job.name}, {"seconds", taken.count()}}) << std::endl;
     } catch (const UsageError&) {
       throw;
     } catch (const std::exception& error) {

@@ -91,7 +91,10 @@ void PictureRestorer::run(const PictureJob& job, const RestoreInput& input) {
   for (const auto& file : files) check_writable(file, picture.height(), picture.width());
   // Maps of another size leave holes where the last ones lay: over the 80 sizes of RealSet80 several times a picture's need.
   const std::pair size{input.picture.height(), input.picture.width()};
-  if (std::exchange(last_size_, size) != size) give_back_freed_memory();
+  if (std::exchange(last_size_, size) != size) {
+    give_back_freed_memory();
+    at_hand_ = 0.0;
+  }
   const torch::NoGradGuard no_grad;
   if (upsampling) {
     choose_memory(*upsampling, input.picture);

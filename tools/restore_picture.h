@@ -51,7 +51,7 @@ struct PictureRestorer {
   void sample(const PictureJob& job, const RestoreInput& input, int64_t index, const std::filesystem::path& file, const TakeRestored& also);
 
   std::pair<int64_t, int64_t> last_size_;
-  double at_hand_ = 0.0;  // GiB, found out once: freed memory stays with the process
+  double at_hand_ = 0.0;  // GiB, found out once for pictures of a size: freed memory stays with the process
 };
 
 }  // namespace lpnsr

@@ -60,7 +60,7 @@ int dry_run(const Experiment& experiment, const std::filesystem::path& weights, 
 }  // namespace
 
 int run_train(const Arguments& arguments) {
-  CommandLine line("train", "Trains what the experiment names: noise_predictor, denoiser or autoencoder.",
+  CommandLine line("train", "Trains what the experiment names: noise_predictor, denoiser, autoencoder or a one-step student (sinsr, rsd).",
                    "lpnsr train experiments/lpnsr.toml --weights-dir weights --output runs/lpnsr\n"
                    "  lpnsr train experiments/lpnsr.toml --dry-run\n"
                    "  lpnsr train experiments/lpnsr.toml --processes 8 --device cuda --precision bf16\n"

@@ -11,8 +11,10 @@
 namespace lpnsr {
 namespace {
 
-// How many iterations from the end are looked at for the kinds that there are: more than any method's cycle.
-constexpr int64_t kLongestCycle = 64;
+// How many iterations from the end show all kinds that there are.
+int64_t longest_cycle(const Experiment& experiment) {
+  return std::max(experiment.gan.update_every, experiment.distillation.fake_updates + 1);
+}
 
 std::vector<std::string> names_of(const std::vector<TrainingMethod::Due>& due, const TrainingMethod& method) {
   std::vector<std::string> names;
@@ -60,7 +62,8 @@ void plan_schedule(const Experiment& experiment, TrainingPlan& plan) {
   if (plan.epoch_length > 0) plan.epochs = (training.iterations + plan.epoch_length - 1) / plan.epoch_length;
 }
 
-TrainingPlan::Iteration count_iteration(TrainingMethod& method, const Part& part, const StepPosition& position) {
+// Weights in lower precision that layers keep from the first pass on are counted with the weights.
+TrainingPlan::Iteration count_iteration(TrainingMethod& method, const Part& part, const StepPosition& position, int64_t& weights) {
   TrainingPlan::Iteration iteration;
   const auto due = method.due(position);
   iteration.updates = names_of(due, method);
@@ -73,7 +76,9 @@ TrainingPlan::Iteration count_iteration(TrainingMethod& method, const Part& part
   const WorkCount count = count_work([&] { method.accumulate(part, position, scalars); });
   for (const auto& member : due) member.network->zero_grad();
   iteration.flops = count.flops;
-  iteration.activation_bytes = std::max<int64_t>(0, count.peak_bytes - gradients);
+  const int64_t kept = std::max<int64_t>(0, count.left_bytes - gradients);
+  weights += kept;
+  iteration.activation_bytes = std::max<int64_t>(0, count.peak_bytes - gradients - kept);
   return iteration;
 }
 
@@ -81,13 +86,13 @@ void count_iterations(const Experiment& experiment, TrainingMethod& method, c10:
   const Part part = one_picture(experiment, device);
   std::vector<std::vector<std::string>> seen;
   const int64_t end = experiment.training.iterations;
-  for (int64_t i = end - 1; i >= std::max<int64_t>(0, end - kLongestCycle); --i) {
+  for (int64_t i = end - 1; i >= std::max<int64_t>(0, end - longest_cycle(experiment)); --i) {
     // Every adversary plays by the end of a run.
     const StepPosition position{i, std::numeric_limits<int64_t>::max(), plan.last_rate};
     const auto updates = names_of(method.due(position), method);
     if (std::find(seen.begin(), seen.end(), updates) != seen.end()) continue;
     seen.push_back(updates);
-    plan.iterations.insert(plan.iterations.begin(), count_iteration(method, part, position));
+    plan.iterations.insert(plan.iterations.begin(), count_iteration(method, part, position, plan.bytes.weights));
   }
 }
 

@@ -47,8 +47,9 @@ RsdTrainer::RsdTrainer(const Experiment& experiment, Networks networks, Perceptu
 }
 
 RsdTrainer::Latents RsdTrainer::encode(const Batch& batch) {
-  return {latent_of_truth(networks_.autoencoder, batch), latent_of_bicubic(networks_.autoencoder, batch), batch.lr * 2 - 1,
-          batch.hr * 2 - 1};
+  const bool reads_truth = experiment_.distillation.start == "truth" || !networks_.fake->head.is_empty();
+  return {reads_truth ? latent_of_truth(networks_.autoencoder, batch) : at::Tensor(), latent_of_bicubic(networks_.autoencoder, batch),
+          batch.lr * 2 - 1, batch.hr * 2 - 1};
 }
 
 RsdTrainer::Draws RsdTrainer::draw(const Part& part, const StepPosition& position) const {

@@ -31,7 +31,7 @@ SinSRTrainer::Losses SinSRTrainer::losses(const Batch& batch, const at::Tensor& 
   Losses result;
   {
     const torch::NoGradGuard frozen;
-    result.z0 = latent_of_truth(networks_.autoencoder, batch);
+    if (experiment_.distillation.truth > 0) result.z0 = latent_of_truth(networks_.autoencoder, batch);
     result.z_y = latent_of_bicubic(networks_.autoencoder, batch);
   }
   const AutocastScope autocast(device_, precision_);

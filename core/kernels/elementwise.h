@@ -15,9 +15,10 @@ inline float as_float(uint16_t x) {
   return value;
 }
 
-// exp(x), relative error below 2e-7 where |x| < 87; smaller x give the smallest such number, larger ones the largest.
+// exp(x), relative error below 2e-7 where |x| < 87; smaller x give the smallest such number, larger ones the largest. NaN
+// stays NaN: of minimum and maximum the second operand is the result then.
 inline V exponential(V x) {
-  x = Lanes::max(Lanes::min(x, Lanes::all(87.0F)), Lanes::all(-87.0F));
+  x = Lanes::max(Lanes::all(-87.0F), Lanes::min(Lanes::all(87.0F), x));
   const V n = Lanes::nearest(Lanes::mul(x, Lanes::all(1.44269504F)));
   V r = Lanes::fma(n, Lanes::all(-0.693359375F), x);  // ln 2 in two parts: the first product is exact
   r = Lanes::fma(n, Lanes::all(2.12194440e-4F), r);

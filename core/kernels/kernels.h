@@ -95,8 +95,8 @@ struct Kernels {
   void (*nearest)(const float* points, const Codes& codes, int64_t first, int64_t last, int64_t* result);
 };
 
-// The kernels of this processor, or those that $LPNSR_KERNELS names (avx512, avx2, off); null where it has neither AVX2 with FMA nor
-// AVX-512 and where they are off: LibTorch's operators then do the work. Throws UsageError for another name.
+// The kernels of this processor, or those that $LPNSR_KERNELS names (avx512_bf16, avx512, avx2, off); null where it has neither AVX2 with
+// FMA nor AVX-512 and where they are off: LibTorch's operators then do the work. Throws UsageError for another name.
 const Kernels* kernels();
 
 extern const Kernels kKernelsAvx2, kKernelsAvx512, kKernelsAvx512Bf16;

@@ -202,6 +202,20 @@ TEST(GroupNorm, ValuesAndGradientsWithAndWithoutSiluAndModulation) {
   }
 }
 
+TEST(GroupNorm, APixelFarOffHarmsNeitherItsPictureNorTheOthers) {
+  const auto x = as_float(normal({2, 64, 32, 32}, 1));
+  x[0].select(1, 0).select(1, 0).fill_(300.0);
+  const auto weight = torch::ones({64}), bias = torch::zeros({64});
+  const auto normed = [&](const at::Tensor& map) { return group_norm(map, weight, bias, {.groups = 16, .eps = 1e-5, .silu = false}); };
+  const auto want = at::group_norm(x.to(torch::kFloat64), 16);
+  const auto error = (normed(x).to(torch::kFloat64) - want).flatten(1).norm(2, 1) / want.flatten(1).norm(2, 1);
+  EXPECT_LT(error.max().item<double>(), 1e-6);
+  const auto alone = normed(x)[1].clone();
+  x[0].select(1, 0).select(1, 0).fill_(std::nan(""));
+  EXPECT_TRUE(torch::equal(normed(x)[1], alone));
+  EXPECT_TRUE(normed(x)[0].isnan().all().item<bool>());
+}
+
 TEST(NormSiluConvolve, OnePassEqualsThree) {
   GroupNorm norm(torch::nn::GroupNormOptions(8, 64).eps(1e-6));
   Conv2d convolution(torch::nn::Conv2dOptions(64, 32, 3).padding(1));
@@ -274,6 +288,21 @@ TEST_P(WindowAttention, EqualsAttentionOnCopiedWindows) {
 
 // Whole vectors, SwinIR-L's, more than a block of columns, and less than a vector.
 INSTANTIATE_TEST_SUITE_P(Depths, WindowAttention, ::testing::Combine(::testing::Values(32, 30, 64, 7), ::testing::Values(0, 4)));
+
+TEST(WindowAttentionOf, NaNInAQueryOrAKeyIsSeen) {
+  SKIP_WITHOUT_KERNELS();
+  const Windows windows{.window = 8, .shift = 0, .heads = 2};
+  const auto zeros = torch::zeros({2, 64, 64});
+  for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
+    for (const int64_t part : {0, 1, 2}) {
+      auto qkv = normal({1, 8, 8, 3 * 64}, 1).to(type);
+      qkv[0][3][5][part * 64 + 7] = std::nan("");
+      const auto result = window_attention(qkv, windows, {zeros, zeros, zeros, zeros})[0].slice(2, 0, 32).isnan();  // of the first head
+      const int64_t want = part == 0 ? 32 : part == 1 ? 64 * 32 : 64;
+      EXPECT_EQ(result.sum().item<int64_t>(), want) << part;
+    }
+  }
+}
 
 // More tokens than are taken at a time, and no multiple of it.
 TEST(TokenAttention, InBfloat16IsAsGoodAsPlainProducts) {

@@ -50,6 +50,16 @@ TEST(WorkCounter, PeakIsOfWhatIsAliveTogether) {
   EXPECT_LT(count.peak_bytes, (4 << 20) + 4096);
 }
 
+TEST(WorkCounter, WhatOutlivesTheWorkIsToldApart) {
+  at::Tensor kept;
+  const auto count = count_work([&kept] {
+    const at::Tensor gone = torch::empty({1 << 18});
+    kept = torch::empty({1 << 16});
+  });
+  EXPECT_GE(count.left_bytes, 4 << 16);
+  EXPECT_LT(count.left_bytes, (4 << 16) + 4096);
+}
+
 TEST(WorkCounter, AFailureEndsTheCounting) {
   EXPECT_THROW(count_work([] { throw std::runtime_error("no"); }), std::runtime_error);
   EXPECT_EQ(flops([] { torch::mm(torch::rand({2, 2}), torch::rand({2, 2})); }), 16.0);

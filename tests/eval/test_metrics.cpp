@@ -72,6 +72,10 @@ TEST(Ssim, MatchesTheDefinition) {
 TEST(PsnrSsim, ImpossibleInputsAreRefused) {
   EXPECT_THROW_MESSAGE(psnr(picture(1), picture(1, 40, 40)), UsageError, AllOf(HasSubstr("36x40"), HasSubstr("40x40")));
   EXPECT_THROW_MESSAGE(ssim(picture(1, 19, 40), picture(2, 19, 40)), UsageError, HasSubstr("too small"));
+  for (const int64_t crop : {int64_t{18}, int64_t{1} << 62, std::numeric_limits<int64_t>::max()}) {
+    EXPECT_THROW_MESSAGE(psnr(picture(1), picture(2), {.crop = crop}), UsageError, HasSubstr("too small"));
+    EXPECT_THROW_MESSAGE(ssim(picture(1), picture(2), {.crop = crop}), UsageError, HasSubstr("too small"));
+  }
   EXPECT_NO_THROW(ssim(picture(1, 20, 40), picture(2, 20, 40)));
   EXPECT_THROW_MESSAGE(psnr(picture(1), picture(1), {.protocol = "basicr"}), UsageError, HasSubstr("did you mean 'basicsr'"));
   EXPECT_THROW(psnr(picture(1), picture(1), {.channel = "v"}), UsageError);

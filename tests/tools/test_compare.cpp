@@ -48,6 +48,15 @@ TEST_F(CompareCommand, EveryLayerOfEveryPictureOnOneSelfContainedPage) {
   EXPECT_THAT(page, AllOf(Not(HasSubstr("src=\"http")), Not(HasSubstr("href"))));
 }
 
+TEST_F(CompareCommand, FoldersMayEndWithASlash) {
+  const auto plain = compare({"One=" + path("one"), "Two=" + path("two"), "--reference", path("hr")});
+  ASSERT_EQ(plain.status, 0) << plain.err;
+  const auto page = read_file(path("page.html"));
+  const auto result = compare({"One=" + path("one") + "/", "Two=" + path("two/"), "--reference", path("hr") + "//"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(read_file(path("page.html")), page);
+}
+
 TEST_F(CompareCommand, ThePartInTheMiddleIsShown) {
   ASSERT_EQ(compare({"One=" + path("one"), "-i", path("lq"), "--side", "8", "--shown", "1"}).status, 0);
   const auto page = read_file(path("page.html"));

@@ -1,3 +1,6 @@
+#include <sstream>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "core/files.h"
@@ -36,6 +39,19 @@ TEST_F(DegradeCommand, ParametersReplayToTheSameBytes) {
   for (const std::string name : {"a.png", "more/b.png", "parameters.jsonl"})
     EXPECT_TRUE(lpnsr::testing::same_bytes(folder / ("again/" + name), folder / ("lr/" + name)));
   EXPECT_TRUE(lpnsr::testing::same_bytes(folder / "alone/a.png", folder / "lr/a.png"));
+}
+
+// A closed descriptor would be given to the next file that is opened.
+TEST_F(DegradeCommand, MessagesDoNotGetIntoTheResultsWhereStderrIsClosed) {
+  write_text(folder / "hr/bad.png", "no picture");
+  const char* program = std::getenv("LPNSR_PROGRAM");
+  ASSERT_NE(program, nullptr);
+  const std::string command = fmt::format("'{}' degrade -i '{}' -o '{}' --threads 1 --explain >&- 2>&-", program, path("hr"), path("lr"));
+  EXPECT_NE(std::system(command.c_str()), 0);
+  std::istringstream lines(read_file(folder / "lr/parameters.jsonl"));
+  int64_t count = 0;
+  for (std::string line; std::getline(lines, line); ++count) EXPECT_TRUE(nlohmann::json::accept(line)) << line;
+  EXPECT_EQ(count, 2);
 }
 
 TEST_F(DegradeCommand, SeveralCopiesOnAnyNumberOfThreads) {

@@ -1,4 +1,5 @@
 #include "core/error.h"
+#include "core/kernels/kernels.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/small_system.h"
 #include "trainers/dry_run.h"
@@ -73,6 +74,17 @@ TEST(DryRun, RecomputationTradesMemoryForWork) {
     EXPECT_EQ(recomputed.iterations[0].flops, plain.iterations[0].flops) << what;  // no backward pass through the chain
     before = recomputed;
   }
+}
+
+TEST(DryRun, WeightsThatLayersKeepInBfloat16CountOnce) {
+  if (kernels::kernels() == nullptr) GTEST_SKIP() << "without kernels autocast converts the weights at each use";
+  Experiment experiment = small_run();
+  const auto plain = plan_training(experiment, "/nowhere", c10::kCPU, 1);
+  experiment.training.precision = "bf16";
+  const auto lower = plan_training(experiment, "/nowhere", c10::kCPU, 1);
+  EXPECT_GT(lower.bytes.weights, plain.bytes.weights);
+  EXPECT_LE(lower.bytes.weights, plain.bytes.weights * 3 / 2);
+  EXPECT_LT(lower.iterations[1].activation_bytes, plain.iterations[1].activation_bytes);
 }
 
 TEST(DryRun, AStudentBeginsAsItsTeacher) {
