@@ -56,20 +56,11 @@ std::vector<float> for_channels(const T* of_groups, int64_t batch, int64_t group
   return values;
 }
 
-// What is near each group's mean, [N,G]: the mean over a few pixels all over the picture, since a single one may lie far off.
-at::Tensor near_mean(const at::Tensor& x, int64_t groups) {
-  constexpr int64_t kPixels = 16;
-  const auto pixels = x.permute({0, 2, 3, 1}).flatten(1, 2);  // [N,HW,C]
-  const auto some = pixels.slice(1, 0, pixels.size(1), std::max<int64_t>(1, pixels.size(1) / kPixels)).to(at::kFloat);
-  return some.unflatten(2, {groups, -1}).mean({1, 3});
-}
-
 // From here to the end of gradient_terms() plain loops: on few numbers LibTorch's operators would take longer than the sums over the map.
-Statistics statistics(const at::Tensor& x, int64_t groups, double eps) {
-  const int64_t batch = x.size(0), channels = x.size(1), width = channels / groups;
-  const double count = static_cast<double>(x.size(2) * x.size(3) * width);
-  // Differences from it keep the sum of squares from cancelling.
-  const auto near = near_mean(x, groups);
+// From sums of differences to `near` [N,G] float32, which keeps the sum of squares from cancelling where it is near the means.
+Statistics statistics_around(const at::Tensor& near, const at::Tensor& x, double eps) {
+  const int64_t batch = x.size(0), channels = x.size(1), groups = near.size(1);
+  const double count = static_cast<double>(x.size(2) * x.size(3) * (channels / groups));
   const auto* pivot = near.const_data_ptr<float>();
   const auto pivots = for_channels(pivot, batch, groups, channels);
   const auto map = map_of(x);
@@ -86,6 +77,22 @@ Statistics statistics(const at::Tensor& x, int64_t groups, double eps) {
     rstd[i] = 1.0 / std::sqrt(variance + eps);
   }
   return s;
+}
+
+bool lies_far_off(const at::Tensor& near, const Statistics& s) {
+  constexpr double kDeviations = 4;
+  const auto* pivot = near.const_data_ptr<float>();
+  const auto *mean = s.mean.const_data_ptr<double>(), *rstd = s.rstd.const_data_ptr<double>();
+  bool far = false;
+  for (int64_t i = 0; i < near.numel(); ++i) far = far || std::abs(mean[i] - pivot[i]) * rstd[i] > kDeviations;
+  return far;
+}
+
+Statistics statistics(const at::Tensor& x, int64_t groups, double eps) {
+  // A picture's first pixel is hardly ever far off its means.
+  const auto near = x.select(3, 0).select(2, 0).to(at::kFloat).view({x.size(0), groups, -1}).mean(2);
+  const auto s = statistics_around(near, x, eps);
+  return lies_far_off(near, s) ? statistics_around(s.mean.to(at::kFloat), x, eps) : s;
 }
 
 // weight, bias: [C] or [N,C].
