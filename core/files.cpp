@@ -106,13 +106,6 @@ void write_in_place(const fs::path& path, const std::function<void(std::ostream&
 
 constexpr std::string_view kPartial = ".partial";
 
-// Drawn at random: a process's number comes round again after a kill (in a container it is always 1) and is another's on a node that shares
-// the file system. The system's source is asked each time, since what a program keeps of it is the same in its forks.
-fs::path partial_name_for(const fs::path& target) {
-  std::random_device random;
-  return target.parent_path() / fmt::format(".{}.{:08x}{:08x}{}", target.filename().string(), random(), random(), kPartial);
-}
-
 // A new file beside its target, open for writing. Goes with the object unless it was renamed; a file that somebody else made never does.
 class PartialFile {
  public:
@@ -179,6 +172,13 @@ void collect_images(const fs::path& folder, bool recursive, std::vector<FolderId
 }
 
 }  // namespace
+
+// Drawn at random: a process's number comes round again after a kill (in a container it is always 1) and is another's on a node that shares
+// the file system. The system's source is asked each time, since what a program keeps of it is the same in its forks.
+fs::path partial_name_for(const fs::path& target) {
+  std::random_device random;
+  return target.parent_path() / fmt::format(".lpnsr-{:08x}{:08x}{}", random(), random(), kPartial);
+}
 
 void write_file_atomically(const fs::path& path, const std::function<void(std::ostream&)>& write) {
   std::error_code ignored;

@@ -14,7 +14,11 @@ namespace lpnsr {
 void write_file_atomically(const std::filesystem::path& path, const std::function<void(std::ostream&)>& write);
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
-// Removes the temporary files that killed writers left in `folder`; only for a folder that nobody else writes to.
+// A name for what is not complete yet, to be renamed to `target`: in the same folder, hidden, and nobody else's. It holds nothing of the
+// target's name, which may be as long as the file system allows.
+std::filesystem::path partial_name_for(const std::filesystem::path& target);
+
+// Removes what killed writers left in `folder` under such names; only for a folder that nobody else writes to.
 void remove_partial_files(const std::filesystem::path& folder);
 
 std::string read_file(const std::filesystem::path& path);  // throws Error that names the path

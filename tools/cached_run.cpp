@@ -36,10 +36,9 @@ void link_picture(const fs::path& target, const fs::path& link) {
   std::error_code code;
   if (fs::read_symlink(link, code) == absolute) return;
   // Renamed into place: another process may be laying the same link.
-  const fs::path temporary = link.string() + fmt::format(".{}.partial", getpid());
-  fs::remove(temporary, code);
-  fs::create_symlink(absolute, temporary);
-  fs::rename(temporary, link);
+  const fs::path partial = partial_name_for(link);
+  fs::create_symlink(absolute, partial);
+  fs::rename(partial, link);
 }
 
 std::string quoted(const std::string& word) {

@@ -137,6 +137,13 @@ TEST(WriteFile, PartialFilesOfAProcessWithTheSameNumberAreNotInTheWay) {
   for (const auto& name : names) EXPECT_EQ(read_file(folder / name), "another's") << name;
 }
 
+TEST(WriteFile, TakesEveryNameThatTheFileSystemTakes) {
+  const TemporaryFolder folder;
+  const std::string longest(255, 'n');
+  EXPECT_NO_THROW(write_file_atomically(folder / longest, "x"));
+  EXPECT_THAT(names_in(folder.path()), ElementsAre(longest));
+}
+
 TEST(ReadFile, NamesThePath) {
   const TemporaryFolder folder;
   EXPECT_THROW_MESSAGE(read_file(folder / "none"), Error, AllOf(HasSubstr((folder / "none").string()), HasSubstr("No such file")));
