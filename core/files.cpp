@@ -1,7 +1,6 @@
 #include "core/files.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -141,10 +140,7 @@ class PartialFile {
 };
 
 bool has_image_extension(const fs::path& path) {
-  static constexpr std::array<std::string_view, 7> kExtensions = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"};
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+  return std::find(kImageExtensions.begin(), kImageExtensions.end(), lower_case_extension(path)) != kImageExtensions.end();
 }
 
 using FolderIdentity = std::pair<dev_t, ino_t>;
@@ -248,6 +244,12 @@ void make_output_folder(const fs::path& path) {
   if (code) throw Error(fmt::format("{}: the output folder cannot be created: {}", path.string(), code.message()));
   if (::faccessat(AT_FDCWD, path.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
     throw Error(fmt::format("{}: the output folder cannot be written to: {}", path.string(), reason(errno)));
+}
+
+std::string lower_case_extension(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return extension;
 }
 
 std::vector<fs::path> list_images(const fs::path& folder, bool recursive) {

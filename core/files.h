@@ -1,5 +1,6 @@
 #pragma once
 // Files that are either complete under their final name or not there at all.
+#include <array>
 #include <filesystem>
 #include <functional>
 #include <ostream>
@@ -25,6 +26,10 @@ std::string read_file(const std::filesystem::path& path);  // throws Error that 
 
 // Creates the folder and its parents. Throws Error that says why it cannot be written to.
 void make_output_folder(const std::filesystem::path& path);
+
+// Of the pictures that can be read, in lower case; where two hold the same picture the earlier is preferred.
+inline constexpr std::array<std::string_view, 7> kImageExtensions = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"};
+std::string lower_case_extension(const std::filesystem::path& path);
 
 // Files below `folder` (or `folder` itself, a file) whose extension is that of an image, sorted by path; `recursive` looks into
 // sub-folders. Throws Error where it does not exist.

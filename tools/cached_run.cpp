@@ -168,10 +168,11 @@ void CachedRun::find_foreign(const MethodEntry& method) {
     missing_.push_back({folder, fmt::format("the folder with the pictures of {}, which are made elsewhere, does not exist", method.name)});
     return;
   }
+  const Counterparts counterparts(folder);
   std::vector<std::string> absent;
   key_text_ = "pictures\n";
   for (const auto& picture : data_->pictures) {
-    foreign_.push_back(find_counterpart(picture.low, folder));
+    foreign_.push_back(counterparts.of(picture.low));
     if (foreign_.back().empty()) {
       absent.push_back(picture.low.filename().string());
       continue;
