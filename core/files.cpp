@@ -1,14 +1,14 @@
 #include "core/files.h"
 
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <random>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -64,7 +64,8 @@ class DescriptorBuffer final : public std::streambuf {
 
 class Descriptor {
  public:
-  Descriptor(const fs::path& path, int flags) : value_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
+  explicit Descriptor(int value) : value_(value) {}
+  Descriptor(const fs::path& path, int flags) : Descriptor(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
   ~Descriptor() {
     if (value_ >= 0) ::close(value_);
   }
@@ -104,30 +105,42 @@ void write_in_place(const fs::path& path, const std::function<void(std::ostream&
 
 constexpr std::string_view kPartial = ".partial";
 
-class TemporaryName {
+// A new file beside its target, open for writing. Goes with the object unless it was renamed; a file that somebody else made never does.
+class PartialFile {
  public:
-  explicit TemporaryName(const fs::path& target) {
-    static std::atomic<int> counter{0};
-    path_ = target.parent_path() / fmt::format(".{}.{}-{}{}", target.filename().string(), ::getpid(), counter++, kPartial);
+  explicit PartialFile(const fs::path& target) : descriptor_(create(target, path_)) {}
+  ~PartialFile() {
+    if (owned_) ::unlink(path_.c_str());
   }
-  ~TemporaryName() {
-    if (!kept_) ::unlink(path_.c_str());
+  PartialFile(const PartialFile&) = delete;
+  PartialFile& operator=(const PartialFile&) = delete;
+  Descriptor& descriptor() { return descriptor_; }
+  bool rename_to(const fs::path& target) {
+    if (::rename(path_.c_str(), target.c_str()) != 0) return false;
+    owned_ = false;
+    return true;
   }
-  TemporaryName(const TemporaryName&) = delete;
-  TemporaryName& operator=(const TemporaryName&) = delete;
-  const fs::path& path() const { return path_; }
-  bool rename_to(const fs::path& target) { return kept_ = ::rename(path_.c_str(), target.c_str()) == 0; }
 
  private:
+  // -1, with the reason in errno, where no file can be made.
+  static int create(const fs::path& target, fs::path& path) {
+    constexpr int kAttempts = 100;  // two that meet are unheard of; a source of random numbers that is broken must not hang the program
+    int descriptor = -1;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      path = partial_name_for(target);
+      descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (descriptor >= 0 || errno != EEXIST) break;
+    }
+    return descriptor;
+  }
+
   fs::path path_;
-  bool kept_ = false;
+  Descriptor descriptor_;
+  bool owned_ = descriptor_.open();
 };
 
 bool has_image_extension(const fs::path& path) {
-  static constexpr std::array<std::string_view, 7> kExtensions = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"};
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+  return std::find(kImageExtensions.begin(), kImageExtensions.end(), lower_case_extension(path)) != kImageExtensions.end();
 }
 
 using FolderIdentity = std::pair<dev_t, ino_t>;
@@ -156,6 +169,13 @@ void collect_images(const fs::path& folder, bool recursive, std::vector<FolderId
 
 }  // namespace
 
+// Drawn at random: a process's number comes round again after a kill (in a container it is always 1) and is another's on a node that shares
+// the file system. The system's source is asked each time, since what a program keeps of it is the same in its forks.
+fs::path partial_name_for(const fs::path& target) {
+  std::random_device random;
+  return target.parent_path() / fmt::format(".lpnsr-{:08x}{:08x}{}", random(), random(), kPartial);
+}
+
 void write_file_atomically(const fs::path& path, const std::function<void(std::ostream&)>& write) {
   std::error_code ignored;
   const fs::file_type type = fs::status(path, ignored).type();
@@ -164,13 +184,13 @@ void write_file_atomically(const fs::path& path, const std::function<void(std::o
 
   const fs::path target = type == fs::file_type::regular ? fs::canonical(path, ignored) : path;  // the file behind a link, not the link
   const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
-  TemporaryName temporary(target);
-  Descriptor file(temporary.path(), O_WRONLY | O_CREAT | O_EXCL);
+  PartialFile partial(target);
+  Descriptor& file = partial.descriptor();
   if (!file.open()) refuse_to_write(path, errno == ENOENT ? fmt::format("there is no folder '{}'", folder.string()) : reason(errno));
   int code = write_through(file.get(), write);
   if (code == 0 && ::fsync(file.get()) != 0) code = errno;
   if (code == 0) code = file.close();
-  if (code == 0 && !temporary.rename_to(target)) code = errno;
+  if (code == 0 && !partial.rename_to(target)) code = errno;
   if (code != 0) refuse_to_write(path, reason(code));
   // The new name itself must survive a power failure. Not every file system can promise that for a folder, so failure is no fault.
   const Descriptor parent(folder, O_RDONLY | O_DIRECTORY);
@@ -224,6 +244,12 @@ void make_output_folder(const fs::path& path) {
   if (code) throw Error(fmt::format("{}: the output folder cannot be created: {}", path.string(), code.message()));
   if (::faccessat(AT_FDCWD, path.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
     throw Error(fmt::format("{}: the output folder cannot be written to: {}", path.string(), reason(errno)));
+}
+
+std::string lower_case_extension(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return extension;
 }
 
 std::vector<fs::path> list_images(const fs::path& folder, bool recursive) {

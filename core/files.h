@@ -1,5 +1,6 @@
 #pragma once
 // Files that are either complete under their final name or not there at all.
+#include <array>
 #include <filesystem>
 #include <functional>
 #include <ostream>
@@ -14,13 +15,21 @@ namespace lpnsr {
 void write_file_atomically(const std::filesystem::path& path, const std::function<void(std::ostream&)>& write);
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
-// Removes the temporary files that killed writers left in `folder`; only for a folder that nobody else writes to.
+// A name for what is not complete yet, to be renamed to `target`: in the same folder, hidden, and nobody else's. It holds nothing of the
+// target's name, which may be as long as the file system allows.
+std::filesystem::path partial_name_for(const std::filesystem::path& target);
+
+// Removes what killed writers left in `folder` under such names; only for a folder that nobody else writes to.
 void remove_partial_files(const std::filesystem::path& folder);
 
 std::string read_file(const std::filesystem::path& path);  // throws Error that names the path
 
 // Creates the folder and its parents. Throws Error that says why it cannot be written to.
 void make_output_folder(const std::filesystem::path& path);
+
+// Of the pictures that can be read, in lower case; where two hold the same picture the earlier is preferred.
+inline constexpr std::array<std::string_view, 7> kImageExtensions = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"};
+std::string lower_case_extension(const std::filesystem::path& path);
 
 // Files below `folder` (or `folder` itself, a file) whose extension is that of an image, sorted by path; `recursive` looks into
 // sub-folders. Throws Error where it does not exist.

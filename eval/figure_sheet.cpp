@@ -62,6 +62,18 @@ void run_converter(const fs::path& svg, const fs::path& png) {
   throw Error(fmt::format("rsvg-convert could not draw {}", svg.string()));
 }
 
+void draw_into_place(const fs::path& svg, const fs::path& png) {
+  const fs::path partial = partial_name_for(png);
+  try {
+    run_converter(svg, partial);
+    fs::rename(partial, png);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove(partial, ignored);
+    throw;
+  }
+}
+
 }  // namespace
 
 FigureSheet::FigureSheet(std::string title) : title_(std::move(title)) {}
@@ -139,9 +151,7 @@ std::string FigureSheet::svg() const {
 void FigureSheet::write(const fs::path& file) const {
   const fs::path svg_file = file.string() + ".svg", png_file = file.string() + ".png";
   write_file_atomically(svg_file, svg());
-  const fs::path drawn = png_file.string() + ".partial";
-  run_converter(svg_file, drawn);
-  fs::rename(drawn, png_file);
+  draw_into_place(svg_file, png_file);
 }
 
 at::Tensor heat(const at::Tensor& values) {

@@ -36,10 +36,9 @@ void link_picture(const fs::path& target, const fs::path& link) {
   std::error_code code;
   if (fs::read_symlink(link, code) == absolute) return;
   // Renamed into place: another process may be laying the same link.
-  const fs::path temporary = link.string() + fmt::format(".{}.partial", getpid());
-  fs::remove(temporary, code);
-  fs::create_symlink(absolute, temporary);
-  fs::rename(temporary, link);
+  const fs::path partial = partial_name_for(link);
+  fs::create_symlink(absolute, partial);
+  fs::rename(partial, link);
 }
 
 std::string quoted(const std::string& word) {
@@ -169,10 +168,11 @@ void CachedRun::find_foreign(const MethodEntry& method) {
     missing_.push_back({folder, fmt::format("the folder with the pictures of {}, which are made elsewhere, does not exist", method.name)});
     return;
   }
+  const Counterparts counterparts(folder);
   std::vector<std::string> absent;
   key_text_ = "pictures\n";
   for (const auto& picture : data_->pictures) {
-    foreign_.push_back(find_counterpart(picture.low, folder));
+    foreign_.push_back(counterparts.of(picture.low));
     if (foreign_.back().empty()) {
       absent.push_back(picture.low.filename().string());
       continue;

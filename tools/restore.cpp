@@ -47,9 +47,10 @@ std::vector<fs::path> find_references(const std::vector<PictureJob>& jobs, const
   if (place.empty()) throw UsageError("--noise optimal is computed from the true picture (Eq. 9): name its folder with --reference");
   std::error_code unreachable;
   if (!fs::exists(place, unreachable)) throw Error(fmt::format("--reference '{}' does not exist", place));
+  const Counterparts counterparts(place);
   std::vector<fs::path> references;
   for (const auto& job : jobs) {
-    references.push_back(find_counterpart(job.input, place));
+    references.push_back(counterparts.of(job.input));
     if (references.back().empty()) {
       throw Error(fmt::format("--reference '{}' holds no picture that belongs to {}", place, job.input.string()));
     }

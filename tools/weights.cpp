@@ -13,6 +13,7 @@
 #include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/fetch.h"
+#include "tools/file_lock.h"
 #include "tools/module_fit.h"
 
 namespace lpnsr {
@@ -20,11 +21,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// MATLAB's or NumPy's: a metric's parameters, which are no network's; the metric itself checks them.
+bool holds_arrays(const fs::path& file) { return file.extension() == ".mat" || file.extension() == ".npz"; }
+
 // What keeps the weights in `file` from loading into the network that they are for; "" where nothing does or where that network is not one
 // that can be built here on its own.
 std::string unfit(const PublishedFile& published, const fs::path& file) {
-  // A metric's parameters from MATLAB or NumPy are no network's; the metric itself checks them.
-  if (file.extension() == ".mat" || file.extension() == ".npz") return "";
+  const bool converted = file.extension() == ".safetensors";
+  if (holds_arrays(file) || (holds_arrays(published.name) && !converted)) return "";
   const auto fits = fits_of(read_weights(file).tensors);
   const auto fit = std::find_if(fits.begin(), fits.end(), [&](const ModuleFit& f) { return f.module == published.module; });
   if (fit != fits.end()) {
@@ -172,20 +176,27 @@ class WeightsCommand {
     if (file.sha256.empty()) log_info("{}: no hash of it is published, but it fits the {}", file.name, file.module);
   }
 
+  bool is_there(const fs::path& target) const {
+    const bool there = fs::exists(target);
+    if (there) log_info("{} is there already", target.string());
+    return there;
+  }
+
   void fetch(const PublishedFile& file) const {
     const fs::path target = folder_ / file.name, partial = partial_name(file);
-    if (fs::exists(target)) {
-      log_info("{} is there already", target.string());
-      return;
-    }
+    if (is_there(target)) return;
     if (file.address.empty()) {
       throw Error(
           fmt::format("{}: its page is {}, but no address of the file itself is known: fetch it by hand, then\n  lpnsr weights add "
                       "{}",
                       file.name, source(file), file.name));
     }
-    std::error_code none;
-    if (file.size == 0 || static_cast<int64_t>(fs::file_size(partial, none)) != file.size || none) fetch_file(file.address, partial);
+    // It stays: removed, it could be locked by one who had opened it before and, made anew, by another.
+    const FileLock lock(folder_ / fmt::format(".{}.lock", file.name), /*shared_with_children=*/true);
+    if (!lock.held())
+      throw Error(fmt::format("{}: another process is fetching it into {}; wait until that has ended", file.name, folder_.string()));
+    if (is_there(target)) return;  // the other process ended just now
+    complete(file, partial);
     try {
       accept(file, partial);
     } catch (const DataError&) {
@@ -194,6 +205,26 @@ class WeightsCommand {
     }
     fs::rename(partial, target);
     std::cout << target.string() << "\n";
+  }
+
+  // Fetches what is missing of `partial`, or all of it where going on is refused.
+  static void complete(const PublishedFile& file, const fs::path& partial) {
+    const auto published = static_cast<uintmax_t>(file.size), there = fs::exists(partial) ? fs::file_size(partial) : 0;
+    if (published > 0 && there == published) return;
+    if (published > 0 && there > published) fs::remove(partial);
+    try {
+      fetch_file(file.address, partial);
+    } catch (const CannotResume&) {
+      if (is_proven(file, partial)) return;  // a process was killed between the transfer's end and the renaming
+      log_info("{}: the transfer cannot go on where it stopped, so it begins anew", file.name);
+      fs::remove(partial);
+      fetch_file(file.address, partial);
+    }
+  }
+
+  // Whether the file itself shows that it is whole: without a hash, half of an array's file looks as good as all of it.
+  static bool is_proven(const PublishedFile& file, const fs::path& path) {
+    return (!file.sha256.empty() || !holds_arrays(file.name)) && fault_of_file(file, path).empty();
   }
 
   fs::path folder_;

@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include "core/error.h"
 #include "core/files.h"
 #include "tests/support/fixtures.h"
@@ -118,6 +120,28 @@ TEST(WriteFile, LeftoversOfAKilledWriterCanBeRemoved) {
   EXPECT_FALSE(fs::exists(folder / "a"));
   remove_partial_files(folder.path());
   EXPECT_THAT(names_in(folder.path()), ElementsAre("kept.partial"));
+}
+
+// A process's number comes round again: after a kill in a container, and on another node of a shared file system.
+TEST(WriteFile, PartialFilesOfAProcessWithTheSameNumberAreNotInTheWay) {
+  const TemporaryFolder folder;
+  constexpr int kWrites = 100;
+  for (int i = 0; i < kWrites; ++i) write_text(folder / fmt::format(".a.{}-{}.partial", getpid(), i), "another's");
+  const auto write_often = [&folder](int count) {
+    for (int i = 0; i < count; ++i) write_file_atomically(folder / "a", "mine");
+  };
+  EXPECT_NO_THROW(write_often(kWrites));
+  fs::remove(folder / "a");
+  const auto names = names_in(folder.path());
+  EXPECT_EQ(names.size(), size_t{kWrites});
+  for (const auto& name : names) EXPECT_EQ(read_file(folder / name), "another's") << name;
+}
+
+TEST(WriteFile, TakesEveryNameThatTheFileSystemTakes) {
+  const TemporaryFolder folder;
+  const std::string longest(255, 'n');
+  EXPECT_NO_THROW(write_file_atomically(folder / longest, "x"));
+  EXPECT_THAT(names_in(folder.path()), ElementsAre(longest));
 }
 
 TEST(ReadFile, NamesThePath) {

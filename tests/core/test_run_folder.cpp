@@ -62,7 +62,8 @@ TEST(RunFolder, AResumeDropsLaterStepsAndAHalfWrittenLine) {
   }
   const auto before = lines_of(folder / "metrics.jsonl");
   write_text(folder / "metrics.jsonl", read_file(folder / "metrics.jsonl") + "{\"step\":2,\"lo");
-  write_text(folder / "checkpoints/.last.safetensors.123-0.partial", "half");
+  write_text(partial_name_for(folder / "checkpoints/last.safetensors"), "half");
+  write_text(folder / "checkpoints/.last.safetensors.123-0.partial", "half");  // the form that earlier versions left
   {
     RunFolder run(folder.path(), "a = 2\n", 3);
     run.metrics(4, {{"loss", 9.0}});

@@ -23,8 +23,11 @@ at::Tensor square(uint64_t seed, int64_t side = 24) {
 
 TEST(Pairing, FollowsTheNamesOfDataSets) {
   const TemporaryFolder lr, hr;
-  const std::vector<std::pair<std::string, std::string>> names = {
-      {"a.png", "a.png"}, {"Canon_001_LR4.png", "Canon_001_HR.png"}, {"b_lq.png", "b.png"}, {"cx4.png", "c_gt.png"}, {"d.png", "d.bmp"}};
+  const std::vector<std::pair<std::string, std::string>> names = {{"a.png", "a.png"},        {"Canon_001_LR4.png", "Canon_001_HR.png"},
+                                                                  {"b_lq.png", "b.png"},     {"cx4.png", "c_gt.png"},
+                                                                  {"d.png", "d.bmp"},        {"e.png", "e.tif"},
+                                                                  {"f_lq.jpg", "f_HR.TIFF"}, {"g.bmp", "g.webp"},
+                                                                  {"h.png", "h.Png"}};
   for (const auto& [low, high] : names) {
     write_rgb(lr / low, square(1));
     write_rgb(hr / high, square(2));

@@ -42,5 +42,19 @@ TEST(FigureSheet, ThePngShowsWhatWasPutIn) {
   EXPECT_NEAR(at(12 + 380 + 8 + 2 * 19, 12 + 4 * 19)[0].item<double>(), 0.88, 0.05) << "the left edge of the box";
 }
 
+TEST(FigureSheet, LeavesNothingBesideItsFilesHoweverLongTheirNames) {
+  const TemporaryFolder folder;
+  const std::string longest(251, 'n');  // 255 bytes with the extension
+  FigureSheet sheet("");
+  sheet.picture("white", torch::ones({3, 4, 4}));
+  sheet.write(folder / longest);
+  EXPECT_TRUE(std::filesystem::is_regular_file(folder / (longest + ".png")));
+  std::filesystem::remove(folder / (longest + ".png"));
+  std::filesystem::create_directory(folder / (longest + ".png"));  // nothing can be renamed to it
+  EXPECT_ANY_THROW(sheet.write(folder / longest));
+  const std::filesystem::directory_iterator entries(folder.path());
+  EXPECT_EQ(std::distance(begin(entries), end(entries)), 2);
+}
+
 }  // namespace
 }  // namespace lpnsr::testing

@@ -1,3 +1,8 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "core/checkpoint.h"
@@ -83,6 +88,55 @@ TEST_F(WeightsCommandTest, FetchResumesAndVerifies) {
   EXPECT_THAT(damaged.err, HasSubstr("SHA-256"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "weights/upsampler.safetensors"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "weights/upsampler.safetensors.partial"));
+}
+
+// Nothing that an earlier attempt left keeps the file from coming.
+TEST_F(WeightsCommandTest, FetchBeginsAnewWhereItCannotGoOn) {
+  const auto whole = read_file(folder_ / "net/upsampler.safetensors");
+  const auto fetch_after = [this](const std::string& left) {
+    std::filesystem::remove(folder_ / "weights/upsampler.safetensors");
+    write_text(folder_ / "weights/upsampler.safetensors.partial", left);
+    const auto result = weights("fetch", {"upsampler.safetensors"});
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "weights/upsampler.safetensors.partial"));
+    return std::filesystem::exists(folder_ / "weights/upsampler.safetensors") ? read_file(folder_ / "weights/upsampler.safetensors") : "";
+  };
+  const auto hash = sha256_of_file(folder_ / "net/upsampler.safetensors");
+  for (const std::string& size : {std::string(), fmt::format("size = {}\n", whole.size())}) {
+    register_as(hash, size);
+    EXPECT_TRUE(fetch_after(whole) == whole) << size;
+    EXPECT_TRUE(fetch_after(whole + "more than was published") == whole) << size;
+  }
+  // Complete, as its hash shows, while the other side has nothing more to send: it is taken as it is.
+  register_as(hash);
+  write_text(folder_ / "net/upsampler.safetensors", whole.substr(0, 1000));
+  EXPECT_TRUE(fetch_after(whole) == whole);
+}
+
+// Half of an array's file shows nothing by itself: without a hash it is fetched again instead of taken for the whole.
+TEST_F(WeightsCommandTest, FetchTakesNoUnprovenRestForTheFile) {
+  write_text(folder_ / "net/parameters.npz", "short");
+  write_text(folder_ / "registry.toml",
+             "[\"parameters.npz\"]\nwhat = \"arrays\"\nmodule = \"niqe\"\nproject = \"https://example.org\"\n"
+             "address = \"file://" +
+                 path("net/parameters.npz") + "\"\n");
+  write_text(folder_ / "weights/parameters.npz.partial", "something longer");
+  const auto result = weights("fetch", {"parameters.npz"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(read_file(folder_ / "weights/parameters.npz"), "short");
+}
+
+TEST_F(WeightsCommandTest, TwoDoNotFetchTheSameFileAtOnce) {
+  write_text(folder_ / "weights/.upsampler.safetensors.lock", "");
+  const int other = open((folder_ / "weights/.upsampler.safetensors.lock").c_str(), O_RDWR);
+  ASSERT_EQ(flock(other, LOCK_EX | LOCK_NB), 0);
+  const auto refused = weights("fetch", {"upsampler.safetensors"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.err,
+              AllOf(HasSubstr("upsampler.safetensors"), HasSubstr("another process is fetching it"), HasSubstr(path("weights"))));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "weights/upsampler.safetensors.partial"));
+  close(other);
+  EXPECT_EQ(weights("fetch", {"upsampler.safetensors"}).status, 0);
 }
 
 TEST_F(WeightsCommandTest, FetchSaysWhatItCannotDo) {
