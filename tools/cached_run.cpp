@@ -47,6 +47,14 @@ std::string quoted(const std::string& word) {
   return plain && !word.empty() ? word : "'" + word + "'";
 }
 
+// `text` with the name of a data set for each {data}; what the name itself holds stays as it is.
+std::string with_name(std::string text, const std::string& name) {
+  constexpr std::string_view kPlace = "{data}";
+  for (size_t at = text.find(kPlace); at != std::string::npos; at = text.find(kPlace, at + name.size()))
+    text.replace(at, kPlace.size(), name);
+  return text;
+}
+
 double number_of(const nlohmann::json& value) {
   if (value.is_null()) return std::numeric_limits<double>::quiet_NaN();
   if (value.is_string()) return value == "-inf" ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
@@ -162,8 +170,7 @@ CachedRun::CachedRun(const MethodEntry& method, const fs::path& experiment_file,
 }
 
 void CachedRun::find_foreign(const MethodEntry& method) {
-  std::string folder = method.images;
-  for (size_t at = folder.find("{data}"); at != std::string::npos; at = folder.find("{data}")) folder.replace(at, 6, data_->set.name);
+  const std::string folder = with_name(method.images, data_->set.name);
   images_ = folder;
   if (!fs::is_directory(folder)) {
     missing_.push_back({folder, fmt::format("the folder with the pictures of {}, which are made elsewhere, does not exist", method.name)});

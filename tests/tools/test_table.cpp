@@ -259,6 +259,18 @@ TEST_F(TableCommand, AnOverlayPutsOtherNetworksUnderTheSameRows) {
   EXPECT_GT(nlohmann::json::parse(result.out)[0]["blocks"][0]["rows"][0]["cells"]["psnr"]["mean"].get<double>(), 0.0);
 }
 
+TEST_F(TableCommand, ADataSetsNameMayHoldThePlaceOfItself) {
+  write_text(folder_ / "set.toml", fmt::format("name = \"S{{data}}\"\nlow = [\"{}\"]\nhigh = [\"{}\"]\n", path("lq"), path("hr")));
+  fs::rename(folder_ / "methods/Set", folder_ / "methods/S{data}");
+  write_text(folder_ / "mine.toml", fmt::format("columns = [\"psnr\"]\ndata = [\"set.toml\"]\n[[row]]\nname = \"others\"\nimages = "
+                                                "\"{}/{{data}}\"\n",
+                                                path("methods")));
+  const auto result =
+      run_program({"table", path("mine.toml"), "--output", path("results"), "--weights-dir", path("weights"), "--dry-run"}, 10);
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("others on S{data}: score psnr"));
+}
+
 TEST_F(TableCommand, DataCheckSaysWhatIsWrong) {
   EXPECT_EQ(run_program({"data", "check", path("mine.toml")}).out, "Set: 3 pictures, all well\n");
   write_rgb(folder_ / "hr/b.png", torch::zeros({3, 30, 32}));
