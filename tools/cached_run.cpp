@@ -61,10 +61,21 @@ double number_of(const nlohmann::json& value) {
   return value.get<double>();
 }
 
-nlohmann::json read_json(const fs::path& file) {
-  auto json = nlohmann::json::parse(read_file(file), nullptr, false);
-  if (json.is_discarded()) throw DataError(file.string() + ": is damaged; remove it and it is computed again");
-  return json;
+bool is_score(const nlohmann::json& value) { return value.is_null() || value.is_number() || value == "inf" || value == "-inf"; }
+
+// What does not fit would otherwise be printed as a result.
+std::vector<double> kept_scores(const fs::path& file, size_t count) {
+  const auto json = nlohmann::json::parse(read_file(file), nullptr, false);
+  const auto fits = [count](const nlohmann::json& values) {
+    return values.is_array() && values.size() == count && std::all_of(values.begin(), values.end(), is_score);
+  };
+  if (!json.is_object() || !json.contains("values") || !fits(json["values"])) {
+    throw DataError(
+        fmt::format("{}: is damaged: \"values\" with {} numbers expected; remove it and it is computed again", file.string(), count));
+  }
+  std::vector<double> scores;
+  for (const auto& value : json["values"]) scores.push_back(number_of(value));
+  return scores;
 }
 
 }  // namespace
@@ -244,10 +255,7 @@ void CachedRun::score(const Metric& metric) const {
 }
 
 std::vector<double> CachedRun::scores(const Metric& metric) const {
-  std::vector<double> values;
-  const auto kept = read_json(score_file(metric));
-  for (const auto& value : kept.at("values")) values.push_back(number_of(value));
-  return values;
+  return kept_scores(score_file(metric), metric.kind == MetricKind::set ? 1 : data_->pictures.size());
 }
 
 double CachedRun::runtime() const {

@@ -259,6 +259,27 @@ TEST_F(TableCommand, AnOverlayPutsOtherNetworksUnderTheSameRows) {
   EXPECT_GT(nlohmann::json::parse(result.out)[0]["blocks"][0]["rows"][0]["cells"]["psnr"]["mean"].get<double>(), 0.0);
 }
 
+TEST_F(TableCommand, KeptScoresThatDoNotFitAreRefused) {
+  write_text(
+      folder_ / "mine.toml",
+      fmt::format("columns = [\"psnr\"]\ndata = [\"set.toml\"]\n[[row]]\nname = \"others\"\nimages = \"{}/{{data}}\"\n", path("methods")));
+  ASSERT_EQ(table().status, 0);
+  const auto files = kept();
+  const auto score = std::find_if(files.begin(), files.end(), [](const auto& file) { return file.first.ends_with(".json"); });
+  ASSERT_NE(score, files.end());
+  for (const auto* text : {"{\"values\":[1]}", "{\"values\":\"x\"}", "{\"values\":[1,2,\"three\"]}", "{}", "[]", "null", "{"}) {
+    write_text(score->first, text);
+    const auto result = table();
+    EXPECT_EQ(result.status, 1) << text;
+    EXPECT_THAT(result.err, AllOf(HasSubstr(score->first), HasSubstr("is damaged"), HasSubstr("3 numbers"), HasSubstr("remove it")))
+        << text;
+  }
+  write_text(score->first, "{\"values\":[1.5,null,\"-inf\"]}");
+  EXPECT_EQ(table().status, 0);
+  fs::remove(score->first);
+  EXPECT_EQ(table().status, 0);
+}
+
 TEST_F(TableCommand, ADataSetsNameMayHoldThePlaceOfItself) {
   write_text(folder_ / "set.toml", fmt::format("name = \"S{{data}}\"\nlow = [\"{}\"]\nhigh = [\"{}\"]\n", path("lq"), path("hr")));
   fs::rename(folder_ / "methods/Set", folder_ / "methods/S{data}");
