@@ -1,6 +1,12 @@
 // lpnsr table, sweep and data check with a small system.
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
 #include <map>
 #include <set>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -306,38 +312,74 @@ TEST_F(TableCommand, DataCheckSaysWhatIsWrong) {
               AllOf(HasSubstr("there is no folder"), HasSubstr("example.org")));
 }
 
-TEST_F(TableCommand, ASweepTrainsWhatTheRowsNeedOnceAndGoesOn) {
-  Experiment experiment;
-  experiment.system = small_system();
-  experiment.restore.pad_multiple = 8;
-  experiment.restore.pad_power_of_two = false;
-  experiment.data.folders = {path("hr")};
-  experiment.data.crop_size = 32;
-  experiment.data.workers = 1;
-  experiment.losses.lpips = experiment.losses.gan = 0;
-  experiment.training.iterations = 2;
-  experiment.training.batch_size = 1;
-  experiment.training.sample_pictures = 0;
-  for (const std::string name : {"one", "other"}) {
-    experiment.seed = name == "one" ? 1 : 2;
-    experiment.system.weights.noise_predictor = path("runs/" + name + "/noise_predictor.safetensors");
-    write_text(folder_ / (name + ".toml"), write_config(fields_of(experiment)));
+// Rows whose weights are the product of their own training.
+class SweepCommand : public TableCommand {
+ protected:
+  void SetUp() override {
+    TableCommand::SetUp();
+    Experiment experiment;
+    experiment.system = small_system();
+    experiment.restore.pad_multiple = 8;
+    experiment.restore.pad_power_of_two = false;
+    experiment.data.folders = {path("hr")};
+    experiment.data.crop_size = 32;
+    experiment.data.workers = 1;
+    experiment.losses.lpips = experiment.losses.gan = 0;
+    experiment.training.iterations = 2;
+    experiment.training.batch_size = 1;
+    experiment.training.sample_pictures = 0;
+    for (const std::string name : {"one", "other"}) {
+      experiment.seed = name == "one" ? 1 : 2;
+      experiment.system.weights.noise_predictor = path("runs/" + name + "/noise_predictor.safetensors");
+      write_text(folder_ / (name + ".toml"), write_config(fields_of(experiment)));
+    }
+    write_text(folder_ / "mine.toml",
+               "columns = [\"psnr\"]\ndata = [\"set.toml\"]\n[[row]]\nname = \"one\"\nexperiment = \"one.toml\"\n"
+               "[[row]]\nname = \"other\"\nexperiment = \"other.toml\"\n[[row]]\nname = \"published\"\nexperiment = \"two.toml\"\n");
   }
-  write_text(folder_ / "mine.toml",
-             "columns = [\"psnr\"]\ndata = [\"set.toml\"]\n[[row]]\nname = \"one\"\nexperiment = \"one.toml\"\n"
-             "[[row]]\nname = \"other\"\nexperiment = \"other.toml\"\n[[row]]\nname = \"published\"\nexperiment = \"two.toml\"\n");
-  const std::vector<std::string> sweep{"sweep", path("mine.toml"), "--output", path("results"), "--weights-dir", path("weights")};
+  std::vector<std::string> words() const {
+    return {"sweep", path("mine.toml"), "--output", path("results"), "--weights-dir", path("weights")};
+  }
+};
+
+TEST_F(SweepCommand, TrainsWhatTheRowsNeedOnceAndGoesOn) {
   EXPECT_THAT(table({"--dry-run"}).out, HasSubstr("lpnsr train " + path("one.toml") + " --output " + path("runs/one")));
-  const auto first = run_program(sweep);
+  const auto first = run_program(words());
   ASSERT_EQ(first.status, 0) << first.err;
   const auto product = folder_ / "runs/one/noise_predictor.safetensors";
   const auto made = fs::last_write_time(product);
   fs::remove_all(folder_ / "runs/other");
-  const auto second = run_program(sweep);
+  const auto second = run_program(words());
   ASSERT_EQ(second.status, 0) << second.err;
   EXPECT_EQ(fs::last_write_time(product), made);
   EXPECT_TRUE(fs::exists(folder_ / "runs/other/noise_predictor.safetensors"));
   EXPECT_EQ(first.out, second.out) << "a run that is made again gives the same";
+}
+
+TEST_F(SweepCommand, EndsAtASignalWhileTheTableIsComputed) {
+  std::string seeds = "0";
+  for (int seed = 1; seed < 100; ++seed) seeds += fmt::format(", {}", seed);
+  write_text(folder_ / "mine.toml", fmt::format("columns = [\"psnr\"]\ndata = [\"set.toml\"]\nseeds = [{}]\n[[row]]\nname = \"one\"\n"
+                                                "experiment = \"one.toml\"\n",
+                                                seeds));
+  const pid_t sweep = fork();
+  if (sweep == 0) {
+    auto all = words();
+    std::vector<char*> argv{std::getenv("LPNSR_PROGRAM")};
+    for (auto& word : all) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    if (freopen("/dev/null", "w", stdout) == nullptr || freopen("/dev/null", "w", stderr) == nullptr) _exit(126);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  // The cells are begun when the training has ended.
+  int status = 0;
+  for (int waited = 0; waited < 60000 && !fs::exists(folder_ / "results/cells") && waitpid(sweep, &status, WNOHANG) == 0; ++waited)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ASSERT_TRUE(fs::exists(folder_ / "results/cells"));
+  kill(sweep, SIGTERM);
+  waitpid(sweep, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM) << status;
 }
 
 // The repository's own tables at full size, on a machine that has nothing.
