@@ -1,6 +1,7 @@
 #include "eval/table_file.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/ranges.h>
@@ -91,6 +92,17 @@ std::vector<fs::path> list_experiment_files(const std::string& kind) {
   }
   std::sort(files.begin(), files.end());
   return files;
+}
+
+void check_names_of_results(const std::vector<fs::path>& files, const std::string& kind) {
+  std::map<fs::path, fs::path> by_name;
+  for (const auto& file : files) {
+    const auto [first, fresh] = by_name.emplace(file.stem(), file);
+    if (fresh) continue;
+    if (first->second == file) throw UsageError(fmt::format("{}: this {} is asked for twice", file.string(), kind));
+    throw UsageError(fmt::format("{} and {}: the results of both would be called {}; give each {} its own name, or its own --output",
+                                 first->second.string(), file.string(), file.stem().string(), kind));
+  }
 }
 
 fs::path find_experiment_file(const std::string& name, const std::string& kind, const std::string& prefix) {

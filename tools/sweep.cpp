@@ -85,10 +85,13 @@ int run_sweep(const Arguments& arguments) {
     throw UsageError(fmt::format("--processes {}: 1 to 1024 expected", options.processes));
 
   const CacheOptions cells{output, weights_folder(common.weights_dir), common.device, common.precision, common.threads};
+  std::vector<fs::path> files;
+  for (const auto& name : names) files.push_back(find_experiment_file(name, "tables", "table"));
+  check_names_of_results(files, "table");
   std::vector<Training> trainings;
   std::set<fs::path> products;
-  for (const auto& name : names) {
-    for (auto& training : trainings_of(read_table_file(find_experiment_file(name, "tables", "table"), common.set), cells)) {
+  for (const auto& file : files) {
+    for (auto& training : trainings_of(read_table_file(file, common.set), cells)) {
       if (products.insert(training.product).second) trainings.push_back(std::move(training));
     }
   }

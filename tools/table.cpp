@@ -28,6 +28,7 @@ std::vector<fs::path> table_files(const std::vector<std::string>& names) {
       files.push_back(find_experiment_file(name, "tables", "table"));
     }
   }
+  check_names_of_results(files, "table");
   return files;
 }
 

@@ -66,6 +66,16 @@ TEST_F(FigureCommand, CropsSideBySide) {
       HasSubstr("does not lie within its 64x64 pixels"));
 }
 
+TEST_F(FigureCommand, TwoFiguresOfOneNameAreRefused) {
+  const std::string text = std::string("data = \"set.toml\"\n") + one_row;
+  write_text(folder_ / "fig.toml", text);
+  write_text(folder_ / "other/fig.toml", text);
+  const auto result = run_program({"figure", path("fig.toml"), path("other/fig.toml"), "--output", path("figures")});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.err, AllOf(HasSubstr(path("fig.toml") + " and " + path("other/fig.toml")), HasSubstr("called fig")));
+  EXPECT_FALSE(fs::exists(folder_ / "figures")) << "told before anything is computed";
+}
+
 TEST_F(FigureCommand, NoiseOfEachStep) {
   const auto svg = figure(std::string("kind = \"noise\"\ndata = \"set.toml\"\nfirst = 1\n") + one_row);
   EXPECT_EQ(count(svg, "<image"), 4);

@@ -298,6 +298,18 @@ TEST_F(TableCommand, ADataSetsNameMayHoldThePlaceOfItself) {
   EXPECT_THAT(result.out, HasSubstr("others on S{data}: score psnr"));
 }
 
+TEST_F(TableCommand, TwoTablesWhoseResultsHaveOneNameAreRefused) {
+  fs::create_directories(folder_ / "other");
+  fs::copy_file(folder_ / "mine.toml", folder_ / "other/mine.toml");
+  for (const std::string command : {"table", "sweep"}) {
+    const auto two = run_program({command, path("mine.toml"), path("other/mine.toml"), "--output", path("results")});
+    EXPECT_EQ(two.status, 2);
+    EXPECT_THAT(two.err, AllOf(HasSubstr(path("mine.toml") + " and " + path("other/mine.toml")), HasSubstr("called mine")));
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "results")) << "told before anything is computed";
+  EXPECT_THAT(table({path("mine.toml")}).err, HasSubstr("asked for twice"));
+}
+
 TEST_F(TableCommand, DataCheckSaysWhatIsWrong) {
   EXPECT_EQ(run_program({"data", "check", path("mine.toml")}).out, "Set: 3 pictures, all well\n");
   write_rgb(folder_ / "hr/b.png", torch::zeros({3, 30, 32}));
