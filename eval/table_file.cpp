@@ -23,6 +23,15 @@ fs::path experiments_folder(const std::string& kind) {
   return fs::path("experiments") / kind;
 }
 
+// What stands twice would count twice in means and spreads.
+template <class Value>
+void refuse_repeated(const fs::path& file, const char* key, const std::vector<Value>& values) {
+  std::set<Value> seen;
+  for (const auto& value : values) {
+    if (!seen.insert(value).second) throw UsageError(fmt::format("{}: {}: {} stands twice; name each once", file.string(), key, value));
+  }
+}
+
 }  // namespace
 
 void PaperNumbers::fields(FieldVisitor& v) {
@@ -80,6 +89,11 @@ TableFile read_table_file(const fs::path& file, const std::vector<std::string>& 
   need(!table.columns.empty(), "columns: at least one metric is needed");
   need(!table.data.empty(), "data: at least one data set is needed");
   need(!table.seeds.empty(), "seeds: at least one seed is needed");
+  refuse_repeated(file, "columns", table.columns);
+  refuse_repeated(file, "seeds", table.seeds);
+  std::vector<std::string> data;
+  for (const auto& name : table.data) data.push_back(table.beside(name).string());
+  refuse_repeated(file, "data", data);
   check_methods(table.rows, file.string());
   return table;
 }

@@ -248,6 +248,17 @@ TEST_F(TableCommand, FaultsOfTheFileAreTold) {
   EXPECT_THAT(table().err, HasSubstr("2 values for the 1 columns"));
   write_text(folder_ / "mine.toml", "columns = [\"psnr\"]\ndata = [\"set.toml\"]\nrow = 3\n");
   EXPECT_THAT(table().err, HasSubstr("[[row]]"));
+  const auto twice = [this](const std::string& columns, const std::string& data, const std::string& seeds) {
+    write_text(folder_ / "mine.toml", fmt::format("columns = [{}]\ndata = [{}]\nseeds = [{}]\n[[row]]\nname = \"x\"\nexperiment = "
+                                                  "\"two.toml\"\n",
+                                                  columns, data, seeds));
+    const auto refused = table({"--dry-run"});
+    EXPECT_EQ(refused.status, 2);
+    return refused.err;
+  };
+  EXPECT_THAT(twice("\"psnr\", \"ssim\", \"psnr\"", "\"set.toml\"", "1"), HasSubstr("mine.toml: columns: psnr stands twice"));
+  EXPECT_THAT(twice("\"psnr\"", "\"set.toml\", \"./set.toml\"", "1"), HasSubstr("mine.toml: data: " + path("set.toml") + " stands twice"));
+  EXPECT_THAT(twice("\"psnr\"", "\"set.toml\"", "1, 2, 1"), HasSubstr("mine.toml: seeds: 1 stands twice"));
   EXPECT_THAT(run_program({"table", "tabel1"}).err, HasSubstr("did you mean 'table1'?"));
 }
 
