@@ -9,7 +9,6 @@
 #include "core/files.h"
 #include "core/log.h"
 #include "core/sha256.h"
-#include "eval/evaluate.h"
 #include "eval/metrics.h"
 #include "tools/trained_file.h"
 #include "trainers/experiment.h"
@@ -128,6 +127,11 @@ fs::path experiment_of(const MethodEntry& method, const fs::path& file, const st
   return composed;
 }
 
+DataError with_advice(const DataError& error, const fs::path& folder) {
+  const std::string what = error.what();
+  return DataError(what.starts_with((folder / "").string()) ? what + "; remove it and it is computed again" : what);
+}
+
 CachedRun::CachedRun(const MethodEntry& method, const fs::path& experiment_file, std::shared_ptr<const StagedSet> data, uint64_t seed,
                      const CacheOptions& options)
     : data_(std::move(data)) {
@@ -220,7 +224,14 @@ std::vector<PicturePair> CachedRun::pairs() const {
   return pairs;
 }
 
-bool CachedRun::restored() const { return missing_.empty() && (foreign() || fs::is_regular_file(folder_ / "restored.json")); }
+// The mark alone is not enough: a picture may have been lost since, or removed because it was damaged.
+bool CachedRun::restored() const {
+  if (!missing_.empty()) return false;
+  if (foreign()) return true;
+  const auto all = pairs();
+  return fs::is_regular_file(folder_ / "restored.json") &&
+         std::all_of(all.begin(), all.end(), [](const PicturePair& pair) { return fs::is_regular_file(pair.picture); });
+}
 
 void CachedRun::restore() const {
   if (restored()) return;
@@ -238,12 +249,20 @@ fs::path CachedRun::score_file(const Metric& metric) const {
   return folder_ / "scores" / (sha256(key).substr(0, kShortHash) + ".json");
 }
 
-bool CachedRun::scored(const Metric& metric) const { return restored() && fs::is_regular_file(score_file(metric)); }
+bool CachedRun::scored(const Metric& metric) const { return fs::is_regular_file(score_file(metric)) && restored(); }
+
+Evaluation CachedRun::evaluated(const Metric& metric) const {
+  try {
+    return evaluate(pairs(), {metric});
+  } catch (const DataError& error) {
+    throw with_advice(error, folder_);
+  }
+}
 
 void CachedRun::score(const Metric& metric) const {
   if (scored(metric)) return;
   make_output_folder(folder_ / "scores");
-  const Evaluation evaluation = evaluate(pairs(), {metric});
+  const Evaluation evaluation = evaluated(metric);
   nlohmann::json values = nlohmann::json::array();
   if (metric.kind == MetricKind::set) {
     values.push_back(json_number(evaluation.sets.front()));

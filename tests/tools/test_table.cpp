@@ -297,6 +297,34 @@ TEST_F(TableCommand, KeptScoresThatDoNotFitAreRefused) {
   EXPECT_EQ(table().status, 0);
 }
 
+TEST_F(TableCommand, LostAndDamagedPicturesAreComputedAgain) {
+  write_text(folder_ / "mine.toml",
+             "columns = [\"psnr\"]\ndata = [\"set.toml\"]\nshown = 1\n[[row]]\nname = \"x\"\nexperiment = \"bicubic.toml\"\n");
+  ASSERT_EQ(table().status, 0);
+  const auto before = scores();
+  const fs::path cell = fs::directory_iterator(folder_ / "results/cells")->path();
+  const auto shown = cell / "restored/a.png", other = cell / "restored/b.png";
+  fs::remove(shown);
+  EXPECT_THAT(table({"--dry-run"}).out, HasSubstr("restore 3 pictures"));
+  ASSERT_EQ(table().status, 0);
+  EXPECT_TRUE(fs::exists(shown));
+
+  write_text(shown, "no picture");
+  auto damaged = table();
+  EXPECT_EQ(damaged.status, 1);
+  EXPECT_THAT(damaged.err, AllOf(HasSubstr(shown.string()), HasSubstr("remove it and it is computed again")));
+  fs::remove(shown);
+  write_text(other, "no picture");
+  fs::remove_all(cell / "scores");
+  damaged = table();
+  EXPECT_EQ(damaged.status, 1);
+  EXPECT_THAT(damaged.err, AllOf(HasSubstr(other.string()), HasSubstr("remove it and it is computed again")));
+  fs::remove(other);
+  const auto healed = table();
+  EXPECT_EQ(healed.status, 0) << healed.err;
+  EXPECT_EQ(scores(), before);
+}
+
 TEST_F(TableCommand, ADataSetsNameMayHoldThePlaceOfItself) {
   write_text(folder_ / "set.toml", fmt::format("name = \"S{{data}}\"\nlow = [\"{}\"]\nhigh = [\"{}\"]\n", path("lq"), path("hr")));
   fs::rename(folder_ / "methods/Set", folder_ / "methods/S{data}");
