@@ -148,8 +148,10 @@ FigureSheet draw_crops(const FigureFile& figure, const CacheOptions& options) {
     labels.push_back(label_of(row));
     for (const auto& what : cells.back().missing()) throw Error(fmt::format("row '{}': {}: {}", row.name, what.file, what.where));
   }
-  for (const auto& cell : cells) {
-    if (!cell.restored()) compute_cell(cell, {});
+  for (size_t c = 0; c < cells.size(); ++c) {
+    if (cells[c].restored() || compute_cell(cells[c], {})) continue;
+    throw Error(fmt::format("row '{}': another process is computing its pictures ({}); draw the figure when it has ended", labels[c],
+                            cells[c].folder().string()));
   }
   try {
     return sheet_of_crops(figure, *set, cells, labels);

@@ -1,4 +1,8 @@
 // lpnsr figure with a small system: each kind, as SVG and PNG.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include "core/files.h"
@@ -64,6 +68,21 @@ TEST_F(FigureCommand, CropsSideBySide) {
       run_program({"figure", path("fig.toml"), "--results", path("results"), "--output", path("figures"), "--weights-dir", path("weights")})
           .err,
       HasSubstr("does not lie within its 64x64 pixels"));
+}
+
+TEST_F(FigureCommand, ACellThatAnotherProcessComputesIsNamed) {
+  const std::string text = std::string("data = \"set.toml\"\n") + one_row;
+  figure(text);
+  const fs::path cell = fs::directory_iterator(folder_ / "results/cells")->path();
+  fs::remove(cell / "restored/b.png");
+  const int lock = open((cell / "lock").c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(flock(lock, LOCK_EX | LOCK_NB), 0);
+  const auto result = run_program(
+      {"figure", path("fig.toml"), "--output", path("figures"), "--results", path("results"), "--weights-dir", path("weights")});
+  close(lock);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("row 'LPNSR': another process is computing"), HasSubstr(cell.string())));
+  figure(text);
 }
 
 TEST_F(FigureCommand, TwoFiguresOfOneNameAreRefused) {
