@@ -2,8 +2,10 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <fcntl.h>
 #include <map>
 #include <set>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -405,6 +407,19 @@ TEST_F(SweepCommand, TrainsWhatTheRowsNeedOnceAndGoesOn) {
   EXPECT_EQ(fs::last_write_time(product), made);
   EXPECT_TRUE(fs::exists(folder_ / "runs/other/noise_predictor.safetensors"));
   EXPECT_EQ(first.out, second.out) << "a run that is made again gives the same";
+}
+
+TEST_F(SweepCommand, NamesWhatAnotherProcessTrains) {
+  fs::create_directories(folder_ / "runs/other");
+  const int lock = open((folder_ / "runs/other/sweep.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  ASSERT_EQ(flock(lock, LOCK_EX | LOCK_NB), 0);
+  const auto result = run_program(words());
+  close(lock);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("another process is training"),
+                                HasSubstr("other: " + path("runs/other/noise_predictor.safetensors")), Not(HasSubstr("lpnsr train "))));
+  EXPECT_TRUE(fs::exists(folder_ / "runs/one/noise_predictor.safetensors"));
+  EXPECT_FALSE(fs::exists(folder_ / "results/mine.md"));
 }
 
 TEST_F(SweepCommand, EndsAtASignalWhileTheTableIsComputed) {
