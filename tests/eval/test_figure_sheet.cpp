@@ -1,4 +1,5 @@
 // Sheets of pictures and charts.
+#include "core/error.h"
 #include "core/files.h"
 #include "core/image.h"
 #include "eval/figure_sheet.h"
@@ -40,6 +41,30 @@ TEST(FigureSheet, ThePngShowsWhatWasPutIn) {
   EXPECT_TRUE(at::equal(at(12 + 380 + 8 + 150, 150), torch::tensor({0.0F, 1.0F, 0.0F})));
   EXPECT_TRUE(at::equal(at(2, 2), torch::ones({3}))) << "the margin is white";
   EXPECT_NEAR(at(12 + 380 + 8 + 2 * 19, 12 + 4 * 19)[0].item<double>(), 0.88, 0.05) << "the left edge of the box";
+}
+
+TEST(FigureSheet, AnEmptySheetReplacesNothing) {
+  const TemporaryFolder folder;
+  write_text(folder / "sheet.svg", "earlier");
+  write_text(folder / "sheet.png", "earlier");
+  FigureSheet sheet("A title");
+  sheet.row("and a row");
+  EXPECT_THROW_MESSAGE(sheet.write(folder / "sheet"), Error, ::testing::HasSubstr("nothing is written"));
+  EXPECT_EQ(read_file(folder / "sheet.svg"), "earlier");
+  EXPECT_EQ(read_file(folder / "sheet.png"), "earlier");
+}
+
+TEST(FigureSheet, WhatCannotBeDrawnReplacesNothing) {
+  const TemporaryFolder folder;
+  write_text(folder / "sheet.svg", "earlier");
+  write_text(folder / "sheet.png", "earlier");
+  FigureSheet sheet("A character that no SVG may hold: \x01");
+  sheet.picture("red", torch::ones({3, 10, 10}));
+  EXPECT_THROW_MESSAGE(sheet.write(folder / "sheet"), Error, ::testing::HasSubstr("sheet.png: rsvg-convert could not draw it"));
+  EXPECT_EQ(read_file(folder / "sheet.svg"), "earlier");
+  EXPECT_EQ(read_file(folder / "sheet.png"), "earlier");
+  const auto files = std::filesystem::directory_iterator(folder.path());
+  EXPECT_EQ(std::distance(begin(files), end(files)), 2) << "no temporary file is left";
 }
 
 }  // namespace

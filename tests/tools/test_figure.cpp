@@ -126,6 +126,11 @@ TEST_F(FigureCommand, MetricsAgainstSteps) {
   const auto svg = figure("kind = \"steps\"\ntable = \"table.toml\"\ncolumns = [\"psnr\"]\n");
   EXPECT_EQ(count(svg, "class=\"chart\""), 1);
   EXPECT_EQ(count(svg, "<circle"), 2 * 4);
+  write_text(folder_ / "fig.toml", "kind = \"steps\"\ntable = \"table.toml\"\ncolumns = [\"pnsr\"]\n");
+  const auto unknown = run_program({"figure", path("fig.toml"), "--output", path("figures"), "--results", path("results")});
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.err, AllOf(HasSubstr("fig.toml: columns: "), HasSubstr("did you mean 'psnr'?"), HasSubstr("psnr, ssim")));
+  EXPECT_EQ(read_file(folder_ / "figures/fig.svg"), svg) << "the earlier figure stays";
   EXPECT_THAT(svg, AllOf(HasSubstr("LPNSR (paper)"), HasSubstr("stroke-dasharray"), HasSubstr("sampling steps")));
 }
 
