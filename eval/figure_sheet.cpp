@@ -45,7 +45,8 @@ at::Tensor enlarged(const at::Tensor& rgb) {
   return factor <= 1 ? rgb : rgb.repeat_interleave(factor, 1).repeat_interleave(factor, 2);
 }
 
-void run_converter(const fs::path& svg, const fs::path& png) {
+// False where it is not installed. `name`: the figure's, for people.
+bool run_converter(const fs::path& svg, const fs::path& png, const fs::path& name) {
   const pid_t child = fork();
   if (child == 0) {
     execlp("rsvg-convert", "rsvg-convert", "--zoom", "2", "--background-color", "white", "--unlimited", "--output", png.c_str(),
@@ -55,24 +56,27 @@ void run_converter(const fs::path& svg, const fs::path& png) {
   int status = 0;
   if (child < 0 || waitpid(child, &status, 0) != child)
     throw Error(fmt::format("rsvg-convert could not be started: {}", std::strerror(errno)));
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
-    throw Error(fmt::format("{} is written; its PNG needs rsvg-convert, which is not installed (Debian's librsvg2-bin)", svg.string()));
-  }
-  throw Error(fmt::format("rsvg-convert could not draw {}", svg.string()));
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 127) return false;
+  throw Error(fmt::format("{}: rsvg-convert could not draw it; nothing is written", name.string()));
 }
 
-void draw_into_place(const fs::path& svg, const fs::path& png) {
-  const fs::path partial = partial_name_for(png);
-  try {
-    run_converter(svg, partial);
-    fs::rename(partial, png);
-  } catch (...) {
+// A file beside its final name until it is complete. What is not kept is removed.
+class UnfinishedFile {
+ public:
+  explicit UnfinishedFile(const fs::path& file) : file_(file), path_(partial_name_for(file)) {}
+  ~UnfinishedFile() {
     std::error_code ignored;
-    fs::remove(partial, ignored);
-    throw;
+    fs::remove(path_, ignored);
   }
-}
+  UnfinishedFile(const UnfinishedFile&) = delete;
+  UnfinishedFile& operator=(const UnfinishedFile&) = delete;
+  const fs::path& path() const { return path_; }
+  void keep() const { fs::rename(path_, file_); }
+
+ private:
+  fs::path file_, path_;
+};
 
 }  // namespace
 
@@ -150,8 +154,18 @@ std::string FigureSheet::svg() const {
 
 void FigureSheet::write(const fs::path& file) const {
   const fs::path svg_file = file.string() + ".svg", png_file = file.string() + ".png";
-  write_file_atomically(svg_file, svg());
-  draw_into_place(svg_file, png_file);
+  if (std::all_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.panels.empty(); }))
+    throw Error(fmt::format("{}: the figure has neither pictures nor charts; nothing is written", file.string()));
+  // Both are replaced together: an earlier figure's PNG beside a new SVG would pass for the new one.
+  const UnfinishedFile drawn_svg(svg_file), drawn_png(png_file);
+  write_file_atomically(drawn_svg.path(), svg());
+  const bool has_png = run_converter(drawn_svg.path(), drawn_png.path(), png_file);
+  drawn_svg.keep();
+  if (!has_png) {
+    throw Error(
+        fmt::format("{} is written; its PNG needs rsvg-convert, which is not installed (Debian's librsvg2-bin)", svg_file.string()));
+  }
+  drawn_png.keep();
 }
 
 at::Tensor heat(const at::Tensor& values) {

@@ -25,7 +25,8 @@ class FigureSheet {
   // The scale of heat(): colours from 0 to `highest`.
   void colour_scale(double highest, const std::string& label);
   std::string svg() const;
-  // FILE.svg and FILE.png. Throws Error where rsvg-convert, which draws the PNG, is missing or fails; the SVG is there then.
+  // FILE.svg and FILE.png, both or none. Throws Error where there is nothing on the sheet and where rsvg-convert, which draws the PNG,
+  // fails; where that is not installed the SVG is there all the same.
   void write(const std::filesystem::path& file_without_extension) const;
 
  private:

@@ -93,8 +93,10 @@ std::string seed_text(const ResultRow& row, size_t seed) { return seed < row.see
 
 std::vector<double> ResultCell::pictures() const {
   if (values.empty() || values.front().size() < 2) return {};
+  const size_t count = values.front().size();
+  if (std::any_of(values.begin(), values.end(), [count](const auto& seed) { return seed.size() != count; })) return {};
   std::vector<double> means;
-  for (size_t p = 0; p < values.front().size(); ++p) {
+  for (size_t p = 0; p < count; ++p) {
     std::vector<double> over_seeds;
     for (const auto& seed : values) over_seeds.push_back(seed[p]);
     means.push_back(mean_of(over_seeds));

@@ -25,7 +25,7 @@ struct ResultCell {
   // Mean over seeds of the mean over pictures, its standard deviation over seeds where there are several, and the 95% bootstrap interval
   // over pictures of their means over seeds.
   Cell cell() const;
-  std::vector<double> pictures() const;  // for each picture the mean over seeds; empty where no values belong to pictures
+  std::vector<double> pictures() const;  // for each picture the mean over seeds; empty where not every seed has them all
   bool measured() const { return !values.empty(); }
 };
 

@@ -1,6 +1,7 @@
 #include "eval/table_file.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/ranges.h>
@@ -20,6 +21,15 @@ fs::path experiments_folder(const std::string& kind) {
     if (fs::is_directory(base / "experiments" / kind, code)) return fs::proximate(base / "experiments" / kind, code);
   }
   return fs::path("experiments") / kind;
+}
+
+// What stands twice would count twice in means and spreads.
+template <class Value>
+void refuse_repeated(const fs::path& file, const char* key, const std::vector<Value>& values) {
+  std::set<Value> seen;
+  for (const auto& value : values) {
+    if (!seen.insert(value).second) throw UsageError(fmt::format("{}: {}: {} stands twice; name each once", file.string(), key, value));
+  }
 }
 
 }  // namespace
@@ -79,6 +89,11 @@ TableFile read_table_file(const fs::path& file, const std::vector<std::string>& 
   need(!table.columns.empty(), "columns: at least one metric is needed");
   need(!table.data.empty(), "data: at least one data set is needed");
   need(!table.seeds.empty(), "seeds: at least one seed is needed");
+  refuse_repeated(file, "columns", table.columns);
+  refuse_repeated(file, "seeds", table.seeds);
+  std::vector<std::string> data;
+  for (const auto& name : table.data) data.push_back(table.beside(name).string());
+  refuse_repeated(file, "data", data);
   check_methods(table.rows, file.string());
   return table;
 }
@@ -91,6 +106,17 @@ std::vector<fs::path> list_experiment_files(const std::string& kind) {
   }
   std::sort(files.begin(), files.end());
   return files;
+}
+
+void check_names_of_results(const std::vector<fs::path>& files, const std::string& kind) {
+  std::map<fs::path, fs::path> by_name;
+  for (const auto& file : files) {
+    const auto [first, fresh] = by_name.emplace(file.stem(), file);
+    if (fresh) continue;
+    if (first->second == file) throw UsageError(fmt::format("{}: this {} is asked for twice", file.string(), kind));
+    throw UsageError(fmt::format("{} and {}: the results of both would be called {}; give each {} its own name, or its own --output",
+                                 first->second.string(), file.string(), file.stem().string(), kind));
+  }
 }
 
 fs::path find_experiment_file(const std::string& name, const std::string& kind, const std::string& prefix) {

@@ -51,6 +51,8 @@ void check_methods(const std::vector<MethodEntry>& rows, const std::string& file
 // The file itself where `name` is one; else experiments/KIND/NAME.toml below the working directory or beside the program's build folder,
 // also as experiments/KIND/PREFIX+NAME.toml ("1" is table1). Throws UsageError that lists what there is.
 std::filesystem::path find_experiment_file(const std::string& name, const std::string& kind, const std::string& prefix);
+// Throws UsageError where two of the files would write results of one name. `kind`: what they are, "table".
+void check_names_of_results(const std::vector<std::filesystem::path>& files, const std::string& kind);
 // All files of that kind there, sorted by name.
 std::vector<std::filesystem::path> list_experiment_files(const std::string& kind);
 

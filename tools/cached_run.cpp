@@ -9,7 +9,6 @@
 #include "core/files.h"
 #include "core/log.h"
 #include "core/sha256.h"
-#include "eval/evaluate.h"
 #include "eval/metrics.h"
 #include "tools/trained_file.h"
 #include "trainers/experiment.h"
@@ -46,16 +45,35 @@ std::string quoted(const std::string& word) {
   return plain && !word.empty() ? word : "'" + word + "'";
 }
 
+// `text` with the name of a data set for each {data}; what the name itself holds stays as it is.
+std::string with_name(std::string text, const std::string& name) {
+  constexpr std::string_view kPlace = "{data}";
+  for (size_t at = text.find(kPlace); at != std::string::npos; at = text.find(kPlace, at + name.size()))
+    text.replace(at, kPlace.size(), name);
+  return text;
+}
+
 double number_of(const nlohmann::json& value) {
   if (value.is_null()) return std::numeric_limits<double>::quiet_NaN();
   if (value.is_string()) return value == "-inf" ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
   return value.get<double>();
 }
 
-nlohmann::json read_json(const fs::path& file) {
-  auto json = nlohmann::json::parse(read_file(file), nullptr, false);
-  if (json.is_discarded()) throw DataError(file.string() + ": is damaged; remove it and it is computed again");
-  return json;
+bool is_score(const nlohmann::json& value) { return value.is_null() || value.is_number() || value == "inf" || value == "-inf"; }
+
+// What does not fit would otherwise be printed as a result.
+std::vector<double> kept_scores(const fs::path& file, size_t count) {
+  const auto json = nlohmann::json::parse(read_file(file), nullptr, false);
+  const auto fits = [count](const nlohmann::json& values) {
+    return values.is_array() && values.size() == count && std::all_of(values.begin(), values.end(), is_score);
+  };
+  if (!json.is_object() || !json.contains("values") || !fits(json["values"])) {
+    throw DataError(
+        fmt::format("{}: is damaged: \"values\" with {} numbers expected; remove it and it is computed again", file.string(), count));
+  }
+  std::vector<double> scores;
+  for (const auto& value : json["values"]) scores.push_back(number_of(value));
+  return scores;
 }
 
 }  // namespace
@@ -106,6 +124,11 @@ fs::path experiment_of(const MethodEntry& method, const fs::path& file, const st
   make_output_folder(composed.parent_path());
   if (!fs::exists(composed)) write_file_atomically(composed, text);
   return composed;
+}
+
+DataError with_advice(const DataError& error, const fs::path& folder) {
+  const std::string what = error.what();
+  return DataError(what.starts_with((folder / "").string()) ? what + "; remove it and it is computed again" : what);
 }
 
 CachedRun::CachedRun(const MethodEntry& method, const fs::path& experiment_file, std::shared_ptr<const StagedSet> data, uint64_t seed,
@@ -161,8 +184,7 @@ CachedRun::CachedRun(const MethodEntry& method, const fs::path& experiment_file,
 }
 
 void CachedRun::find_foreign(const MethodEntry& method) {
-  std::string folder = method.images;
-  for (size_t at = folder.find("{data}"); at != std::string::npos; at = folder.find("{data}")) folder.replace(at, 6, data_->set.name);
+  const std::string folder = with_name(method.images, data_->set.name);
   images_ = folder;
   if (!fs::is_directory(folder)) {
     missing_.push_back({folder, fmt::format("the folder with the pictures of {}, which are made elsewhere, does not exist", method.name)});
@@ -202,7 +224,14 @@ std::vector<PicturePair> CachedRun::pairs() const {
   return pairs;
 }
 
-bool CachedRun::restored() const { return missing_.empty() && (foreign() || fs::is_regular_file(folder_ / "restored.json")); }
+// The mark alone is not enough: a picture may have been lost since, or removed because it was damaged.
+bool CachedRun::restored() const {
+  if (!missing_.empty()) return false;
+  if (foreign()) return true;
+  const auto all = pairs();
+  return fs::is_regular_file(folder_ / "restored.json") &&
+         std::all_of(all.begin(), all.end(), [](const PicturePair& pair) { return fs::is_regular_file(pair.picture); });
+}
 
 void CachedRun::restore() const {
   if (restored()) return;
@@ -220,12 +249,20 @@ fs::path CachedRun::score_file(const Metric& metric) const {
   return folder_ / "scores" / (sha256(key).substr(0, kShortHash) + ".json");
 }
 
-bool CachedRun::scored(const Metric& metric) const { return restored() && fs::is_regular_file(score_file(metric)); }
+bool CachedRun::scored(const Metric& metric) const { return fs::is_regular_file(score_file(metric)) && restored(); }
+
+Evaluation CachedRun::evaluated(const Metric& metric) const {
+  try {
+    return evaluate(pairs(), {metric});
+  } catch (const DataError& error) {
+    throw with_advice(error, folder_);
+  }
+}
 
 void CachedRun::score(const Metric& metric) const {
   if (scored(metric)) return;
   make_output_folder(folder_ / "scores");
-  const Evaluation evaluation = evaluate(pairs(), {metric});
+  const Evaluation evaluation = evaluated(metric);
   nlohmann::json values = nlohmann::json::array();
   if (metric.kind == MetricKind::set) {
     values.push_back(json_number(evaluation.sets.front()));
@@ -237,10 +274,7 @@ void CachedRun::score(const Metric& metric) const {
 }
 
 std::vector<double> CachedRun::scores(const Metric& metric) const {
-  std::vector<double> values;
-  const auto kept = read_json(score_file(metric));
-  for (const auto& value : kept.at("values")) values.push_back(number_of(value));
-  return values;
+  return kept_scores(score_file(metric), metric.kind == MetricKind::set ? 1 : data_->pictures.size());
 }
 
 double CachedRun::runtime() const {

@@ -4,7 +4,7 @@
 //   RESULTS/inputs/HASH/low, high         links to the pictures of a data set, the true ones under the LR ones' names
 //   RESULTS/experiments/NAME-HASH.toml    an experiment with an overlay
 //   RESULTS/cells/KEY/key.txt             what the key is the hash of
-//   RESULTS/cells/KEY/restored/, times.jsonl, restored.json    pictures, seconds, and the mark that all are there
+//   RESULTS/cells/KEY/restored/, times.jsonl, restored.json    pictures, seconds, and the mark that all were made
 //   RESULTS/cells/KEY/scores/HASH.json    scores of one metric
 #include <cstdint>
 #include <filesystem>
@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
+#include "eval/evaluate.h"
 #include "eval/metric.h"
 #include "eval/pairing.h"
 #include "eval/table_file.h"
@@ -44,6 +46,9 @@ struct StagedSet {
 };
 StagedSet stage_set(const TestSet& set, const CacheOptions& options);
 
+// The error with what to do, where it names a file below `folder`, a cell or the folder of all: what is gone is computed again.
+DataError with_advice(const DataError& error, const std::filesystem::path& folder);
+
 class CachedRun {
  public:
   // `base`: the file that the method's experiment is relative to. Throws UsageError where the experiment cannot be right.
@@ -70,6 +75,7 @@ class CachedRun {
   double runtime() const;
 
  private:
+  Evaluation evaluated(const Metric& metric) const;
   std::filesystem::path score_file(const Metric& metric) const;
   void find_foreign(const MethodEntry& method);
   std::shared_ptr<const StagedSet> data_;

@@ -37,11 +37,16 @@ int run_figure(const Arguments& arguments) {
       {"crops", draw_crops},   {"noise", draw_noise}, {"distribution", draw_distribution},
       {"spread", draw_spread}, {"steps", draw_steps}, {"curves", draw_curves}};
 
+  std::vector<FigureFile> figures;
+  for (const auto& name : names) figures.push_back(read_figure_file(find_experiment_file(name, "figures", "figure"), common.set));
+  std::vector<std::filesystem::path> files;
+  for (const auto& figure : figures) files.push_back(figure.path);
+  check_names_of_results(files, "figure");
+
   make_output_folder(output);
   const AutocastScope autocast(parse_device(common.device), parse_precision(common.precision));
   nlohmann::json written = nlohmann::json::array();
-  for (const auto& name : names) {
-    const auto figure = read_figure_file(find_experiment_file(name, "figures", "figure"), common.set);
+  for (const auto& figure : figures) {
     const auto file = std::filesystem::path(output) / figure.path.stem();
     kinds.at(figure.kind)(figure, options).write(file);
     for (const auto* extension : {".svg", ".png"}) {

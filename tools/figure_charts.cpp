@@ -29,6 +29,14 @@ std::map<std::pair<std::string, std::string>, int64_t> steps_of_rows(const Table
   return steps;
 }
 
+void check_columns(const FigureFile& figure, const TableFile& table) {
+  for (const auto& column : figure.columns) {
+    if (std::find(table.columns.begin(), table.columns.end(), column) != table.columns.end()) continue;
+    throw UsageError(fmt::format("{}: columns: {} has no column '{}'{}; it has {}", figure.path.string(), table.path.string(), column,
+                                 did_you_mean(column, table.columns), fmt::join(table.columns, ", ")));
+  }
+}
+
 // Ours and the paper's points of one method have one colour.
 void add_point(std::vector<Series>& series, const std::string& name, bool dashed, int colour, double x, double y) {
   if (std::isnan(y)) return;
@@ -42,6 +50,7 @@ void add_point(std::vector<Series>& series, const std::string& name, bool dashed
 
 FigureSheet draw_steps(const FigureFile& figure, const CacheOptions& options) {
   TableFile file = read_table_file((figure.path.parent_path() / figure.table).lexically_normal());
+  check_columns(figure, file);
   const auto steps = steps_of_rows(file, options);
   const TableRun run(std::move(file), options);
   run.compute({});

@@ -115,23 +115,12 @@ FigureSheet draw_chains(const FigureFile& figure, const CacheOptions& options, c
   return sheet;
 }
 
-}  // namespace
-
-FigureSheet draw_crops(const FigureFile& figure, const CacheOptions& options) {
-  const auto set = chosen_set(figure, options);
-  std::vector<CachedRun> cells;
-  std::vector<std::string> labels;
-  for (const auto& row : figure.rows) {
-    cells.emplace_back(row, experiment_of(row, figure.path, figure.overlay, options), set, static_cast<uint64_t>(figure.seed), options);
-    labels.push_back(label_of(row));
-    for (const auto& what : cells.back().missing()) throw Error(fmt::format("row '{}': {}: {}", row.name, what.file, what.where));
-  }
-  for (const auto& cell : cells) {
-    if (!cell.restored()) compute_cell(cell, {});
-  }
+// A row for each picture: the whole with its box, then the box in the LR picture, in each method's result and in the true picture.
+FigureSheet sheet_of_crops(const FigureFile& figure, const StagedSet& set, const std::vector<CachedRun>& cells,
+                           const std::vector<std::string>& labels) {
   FigureSheet sheet(figure.title);
-  for (size_t p = 0; p < set->pictures.size(); ++p) {
-    const auto& picture = set->pictures[p];
+  for (size_t p = 0; p < set.pictures.size(); ++p) {
+    const auto& picture = set.pictures[p];
     const at::Tensor first = read_image(cells.front().pairs()[p].picture).rgb, low = read_image(picture.low).rgb;
     const at::Tensor shown = picture.high.empty() ? first : read_image(picture.high).rgb;
     const Box box = box_of(figure, p, shown);
@@ -146,6 +135,29 @@ FigureSheet draw_crops(const FigureFile& figure, const CacheOptions& options) {
     if (!picture.high.empty()) sheet.picture("HR", cut(shown, box, 1.0));
   }
   return sheet;
+}
+
+}  // namespace
+
+FigureSheet draw_crops(const FigureFile& figure, const CacheOptions& options) {
+  const auto set = chosen_set(figure, options);
+  std::vector<CachedRun> cells;
+  std::vector<std::string> labels;
+  for (const auto& row : figure.rows) {
+    cells.emplace_back(row, experiment_of(row, figure.path, figure.overlay, options), set, static_cast<uint64_t>(figure.seed), options);
+    labels.push_back(label_of(row));
+    for (const auto& what : cells.back().missing()) throw Error(fmt::format("row '{}': {}: {}", row.name, what.file, what.where));
+  }
+  for (size_t c = 0; c < cells.size(); ++c) {
+    if (cells[c].restored() || compute_cell(cells[c], {})) continue;
+    throw Error(fmt::format("row '{}': another process is computing its pictures ({}); draw the figure when it has ended", labels[c],
+                            cells[c].folder().string()));
+  }
+  try {
+    return sheet_of_crops(figure, *set, cells, labels);
+  } catch (const DataError& error) {
+    throw with_advice(error, options.results / "cells");
+  }
 }
 
 FigureSheet draw_noise(const FigureFile& figure, const CacheOptions& options) {

@@ -25,6 +25,28 @@ namespace {
 volatile std::sig_atomic_t passed_on = 0;
 extern "C" void pass_on(int signal) { passed_on = signal; }
 
+// While it lives SIGINT and SIGTERM are noted, to be passed on to the ranks. Afterwards they mean again what they meant before: who started
+// the ranks has work of its own to do, and must be stoppable at it.
+class PassOnScope {
+ public:
+  PassOnScope() : interrupt_{}, terminate_{} {
+    passed_on = 0;
+    struct sigaction action {};
+    action.sa_handler = pass_on;
+    sigaction(SIGINT, &action, &interrupt_);
+    sigaction(SIGTERM, &action, &terminate_);
+  }
+  ~PassOnScope() {
+    sigaction(SIGINT, &interrupt_, nullptr);
+    sigaction(SIGTERM, &terminate_, nullptr);
+  }
+  PassOnScope(const PassOnScope&) = delete;
+  PassOnScope& operator=(const PassOnScope&) = delete;
+
+ private:
+  struct sigaction interrupt_, terminate_;
+};
+
 // A port of this machine that is bound already, so that no other program can take it before rank 0 listens.
 struct BoundPort {
   int socket = -1;
@@ -76,10 +98,7 @@ pid_t start(int64_t rank, int64_t count, const BoundPort& bound, const Arguments
 
 int launch(int64_t processes, const Arguments& arguments) {
   const BoundPort bound = bind_port();
-  struct sigaction action {};
-  action.sa_handler = pass_on;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  const PassOnScope scope;
 
   std::vector<pid_t> ranks;
   for (int64_t rank = 0; rank < processes; ++rank) {
@@ -120,7 +139,9 @@ int launch(int64_t processes, const Arguments& arguments) {
     if (failed_at && std::chrono::steady_clock::now() > *failed_at + kGrace) tell_all(SIGKILL);
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  return status;
+  // One that came after the last rank had ended reached none of them.
+  const int unheard = passed_on;
+  return unheard != 0 ? 128 + unheard : status;
 }
 
 }  // namespace lpnsr

@@ -56,6 +56,17 @@ int train(const Training& training, const SweepOptions& options) {
 // A status of 128 and more is a signal: the person wants the sweep to end.
 bool interrupted(int status) { return status >= 128; }
 
+// The tables would only say that weights are missing, and how to train them.
+void refuse_unfinished(const std::vector<Training>& elsewhere) {
+  std::vector<std::string> unfinished;
+  for (const auto& training : elsewhere) {
+    if (!training.done()) unfinished.push_back(training.row + ": " + training.product.string());
+  }
+  if (unfinished.empty()) return;
+  throw Error(fmt::format("another process is training what the tables need:\n  {}\nthe same command goes on when it has ended",
+                          fmt::join(unfinished, "\n  ")));
+}
+
 }  // namespace
 
 int run_sweep(const Arguments& arguments) {
@@ -85,15 +96,19 @@ int run_sweep(const Arguments& arguments) {
     throw UsageError(fmt::format("--processes {}: 1 to 1024 expected", options.processes));
 
   const CacheOptions cells{output, weights_folder(common.weights_dir), common.device, common.precision, common.threads};
+  std::vector<fs::path> files;
+  for (const auto& name : names) files.push_back(find_experiment_file(name, "tables", "table"));
+  check_names_of_results(files, "table");
   std::vector<Training> trainings;
   std::set<fs::path> products;
-  for (const auto& name : names) {
-    for (auto& training : trainings_of(read_table_file(find_experiment_file(name, "tables", "table"), common.set), cells)) {
+  for (const auto& file : files) {
+    for (auto& training : trainings_of(read_table_file(file, common.set), cells)) {
       if (products.insert(training.product).second) trainings.push_back(std::move(training));
     }
   }
   const Share share = share_from_environment();
   std::vector<std::string> failures;
+  std::vector<Training> elsewhere;
   for (const int64_t i : share.order(static_cast<int64_t>(trainings.size()))) {
     const Training& training = trainings[static_cast<size_t>(i)];
     log_info("training {} of {}, {}: {} {}", i + 1, trainings.size(), training.row, training.product.string(),
@@ -103,6 +118,7 @@ int run_sweep(const Arguments& arguments) {
     const FileLock lock(training.product.parent_path() / "sweep.lock");
     if (!lock.held()) {
       log_info("another process trains it");
+      elsewhere.push_back(training);
       continue;
     }
     const int status = train(training, options);
@@ -115,6 +131,7 @@ int run_sweep(const Arguments& arguments) {
     log_info("this part is done; 'lpnsr table {}' computes the tables when all are", fmt::join(names, " "));
     return 0;
   }
+  refuse_unfinished(elsewhere);
   return run_table(without_option(without_option(arguments, "processes"), "train-set"));
 }
 

@@ -28,6 +28,7 @@ std::vector<fs::path> table_files(const std::vector<std::string>& names) {
       files.push_back(find_experiment_file(name, "tables", "table"));
     }
   }
+  check_names_of_results(files, "table");
   return files;
 }
 
@@ -42,7 +43,11 @@ void write_table(const ResultTable& table, const fs::path& folder) {
 // All tables of one call on one page.
 void write_page(const std::vector<ResultTable>& tables, const fs::path& file) {
   HtmlReport report(tables.size() == 1 ? tables.front().title : "Results");
-  for (const auto& table : tables) table.add_to(report);
+  try {
+    for (const auto& table : tables) table.add_to(report);
+  } catch (const DataError& error) {
+    throw with_advice(error, file.parent_path() / "cells");
+  }
   report.write(file);
 }
 

@@ -1,4 +1,5 @@
 // Sheets of pictures and charts.
+#include "core/error.h"
 #include "core/files.h"
 #include "core/image.h"
 #include "eval/figure_sheet.h"
@@ -54,6 +55,30 @@ TEST(FigureSheet, LeavesNothingBesideItsFilesHoweverLongTheirNames) {
   EXPECT_ANY_THROW(sheet.write(folder / longest));
   const std::filesystem::directory_iterator entries(folder.path());
   EXPECT_EQ(std::distance(begin(entries), end(entries)), 2);
+}
+
+TEST(FigureSheet, AnEmptySheetReplacesNothing) {
+  const TemporaryFolder folder;
+  write_text(folder / "sheet.svg", "earlier");
+  write_text(folder / "sheet.png", "earlier");
+  FigureSheet sheet("A title");
+  sheet.row("and a row");
+  EXPECT_THROW_MESSAGE(sheet.write(folder / "sheet"), Error, ::testing::HasSubstr("nothing is written"));
+  EXPECT_EQ(read_file(folder / "sheet.svg"), "earlier");
+  EXPECT_EQ(read_file(folder / "sheet.png"), "earlier");
+}
+
+TEST(FigureSheet, WhatCannotBeDrawnReplacesNothing) {
+  const TemporaryFolder folder;
+  write_text(folder / "sheet.svg", "earlier");
+  write_text(folder / "sheet.png", "earlier");
+  FigureSheet sheet("A character that no SVG may hold: \x01");
+  sheet.picture("red", torch::ones({3, 10, 10}));
+  EXPECT_THROW_MESSAGE(sheet.write(folder / "sheet"), Error, ::testing::HasSubstr("sheet.png: rsvg-convert could not draw it"));
+  EXPECT_EQ(read_file(folder / "sheet.svg"), "earlier");
+  EXPECT_EQ(read_file(folder / "sheet.png"), "earlier");
+  const auto files = std::filesystem::directory_iterator(folder.path());
+  EXPECT_EQ(std::distance(begin(files), end(files)), 2) << "no temporary file is left";
 }
 
 }  // namespace

@@ -50,6 +50,13 @@ TEST(ResultCell, MeansOverSeedsAndPictures) {
   EXPECT_TRUE(std::isnan(table.blocks[0].rows[2].cells[0].cell().mean));
 }
 
+TEST(ResultCell, SeedsOfDifferentLengthsHaveNoMeansOfPictures) {
+  const ResultCell cell{{{20.0, 22.0, 24.0}, {21.0}}, kNothing};
+  EXPECT_TRUE(cell.pictures().empty());
+  EXPECT_DOUBLE_EQ(cell.cell().mean, 21.5);
+  EXPECT_TRUE(std::isnan(cell.cell().interval.low));
+}
+
 TEST(ResultTable, MarkdownHasThePapersNumbersAndTheDifference) {
   const auto text = example().markdown();
   EXPECT_THAT(text,

@@ -1,4 +1,8 @@
 // lpnsr figure with a small system: each kind, as SVG and PNG.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include "core/files.h"
@@ -66,6 +70,31 @@ TEST_F(FigureCommand, CropsSideBySide) {
       HasSubstr("does not lie within its 64x64 pixels"));
 }
 
+TEST_F(FigureCommand, ACellThatAnotherProcessComputesIsNamed) {
+  const std::string text = std::string("data = \"set.toml\"\n") + one_row;
+  figure(text);
+  const fs::path cell = fs::directory_iterator(folder_ / "results/cells")->path();
+  fs::remove(cell / "restored/b.png");
+  const int lock = open((cell / "lock").c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(flock(lock, LOCK_EX | LOCK_NB), 0);
+  const auto result = run_program(
+      {"figure", path("fig.toml"), "--output", path("figures"), "--results", path("results"), "--weights-dir", path("weights")});
+  close(lock);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("row 'LPNSR': another process is computing"), HasSubstr(cell.string())));
+  figure(text);
+}
+
+TEST_F(FigureCommand, TwoFiguresOfOneNameAreRefused) {
+  const std::string text = std::string("data = \"set.toml\"\n") + one_row;
+  write_text(folder_ / "fig.toml", text);
+  write_text(folder_ / "other/fig.toml", text);
+  const auto result = run_program({"figure", path("fig.toml"), path("other/fig.toml"), "--output", path("figures")});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.err, AllOf(HasSubstr(path("fig.toml") + " and " + path("other/fig.toml")), HasSubstr("called fig")));
+  EXPECT_FALSE(fs::exists(folder_ / "figures")) << "told before anything is computed";
+}
+
 TEST_F(FigureCommand, NoiseOfEachStep) {
   const auto svg = figure(std::string("kind = \"noise\"\ndata = \"set.toml\"\nfirst = 1\n") + one_row);
   EXPECT_EQ(count(svg, "<image"), 4);
@@ -97,6 +126,11 @@ TEST_F(FigureCommand, MetricsAgainstSteps) {
   const auto svg = figure("kind = \"steps\"\ntable = \"table.toml\"\ncolumns = [\"psnr\"]\n");
   EXPECT_EQ(count(svg, "class=\"chart\""), 1);
   EXPECT_EQ(count(svg, "<circle"), 2 * 4);
+  write_text(folder_ / "fig.toml", "kind = \"steps\"\ntable = \"table.toml\"\ncolumns = [\"pnsr\"]\n");
+  const auto unknown = run_program({"figure", path("fig.toml"), "--output", path("figures"), "--results", path("results")});
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.err, AllOf(HasSubstr("fig.toml: columns: "), HasSubstr("did you mean 'psnr'?"), HasSubstr("psnr, ssim")));
+  EXPECT_EQ(read_file(folder_ / "figures/fig.svg"), svg) << "the earlier figure stays";
   EXPECT_THAT(svg, AllOf(HasSubstr("LPNSR (paper)"), HasSubstr("stroke-dasharray"), HasSubstr("sampling steps")));
 }
 

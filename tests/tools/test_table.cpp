@@ -1,6 +1,14 @@
 // lpnsr table, sweep and data check with a small system.
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <fcntl.h>
 #include <map>
 #include <set>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -242,6 +250,17 @@ TEST_F(TableCommand, FaultsOfTheFileAreTold) {
   EXPECT_THAT(table().err, HasSubstr("2 values for the 1 columns"));
   write_text(folder_ / "mine.toml", "columns = [\"psnr\"]\ndata = [\"set.toml\"]\nrow = 3\n");
   EXPECT_THAT(table().err, HasSubstr("[[row]]"));
+  const auto twice = [this](const std::string& columns, const std::string& data, const std::string& seeds) {
+    write_text(folder_ / "mine.toml", fmt::format("columns = [{}]\ndata = [{}]\nseeds = [{}]\n[[row]]\nname = \"x\"\nexperiment = "
+                                                  "\"two.toml\"\n",
+                                                  columns, data, seeds));
+    const auto refused = table({"--dry-run"});
+    EXPECT_EQ(refused.status, 2);
+    return refused.err;
+  };
+  EXPECT_THAT(twice("\"psnr\", \"ssim\", \"psnr\"", "\"set.toml\"", "1"), HasSubstr("mine.toml: columns: psnr stands twice"));
+  EXPECT_THAT(twice("\"psnr\"", "\"set.toml\", \"./set.toml\"", "1"), HasSubstr("mine.toml: data: " + path("set.toml") + " stands twice"));
+  EXPECT_THAT(twice("\"psnr\"", "\"set.toml\"", "1, 2, 1"), HasSubstr("mine.toml: seeds: 1 stands twice"));
   EXPECT_THAT(run_program({"table", "tabel1"}).err, HasSubstr("did you mean 'table1'?"));
 }
 
@@ -259,6 +278,79 @@ TEST_F(TableCommand, AnOverlayPutsOtherNetworksUnderTheSameRows) {
   EXPECT_GT(nlohmann::json::parse(result.out)[0]["blocks"][0]["rows"][0]["cells"]["psnr"]["mean"].get<double>(), 0.0);
 }
 
+TEST_F(TableCommand, KeptScoresThatDoNotFitAreRefused) {
+  write_text(
+      folder_ / "mine.toml",
+      fmt::format("columns = [\"psnr\"]\ndata = [\"set.toml\"]\n[[row]]\nname = \"others\"\nimages = \"{}/{{data}}\"\n", path("methods")));
+  ASSERT_EQ(table().status, 0);
+  const auto files = kept();
+  const auto score = std::find_if(files.begin(), files.end(), [](const auto& file) { return file.first.ends_with(".json"); });
+  ASSERT_NE(score, files.end());
+  for (const auto* text : {"{\"values\":[1]}", "{\"values\":\"x\"}", "{\"values\":[1,2,\"three\"]}", "{}", "[]", "null", "{"}) {
+    write_text(score->first, text);
+    const auto result = table();
+    EXPECT_EQ(result.status, 1) << text;
+    EXPECT_THAT(result.err, AllOf(HasSubstr(score->first), HasSubstr("is damaged"), HasSubstr("3 numbers"), HasSubstr("remove it")))
+        << text;
+  }
+  write_text(score->first, "{\"values\":[1.5,null,\"-inf\"]}");
+  EXPECT_EQ(table().status, 0);
+  fs::remove(score->first);
+  EXPECT_EQ(table().status, 0);
+}
+
+TEST_F(TableCommand, LostAndDamagedPicturesAreComputedAgain) {
+  write_text(folder_ / "mine.toml",
+             "columns = [\"psnr\"]\ndata = [\"set.toml\"]\nshown = 1\n[[row]]\nname = \"x\"\nexperiment = \"bicubic.toml\"\n");
+  ASSERT_EQ(table().status, 0);
+  const auto before = scores();
+  const fs::path cell = fs::directory_iterator(folder_ / "results/cells")->path();
+  const auto shown = cell / "restored/a.png", other = cell / "restored/b.png";
+  fs::remove(shown);
+  EXPECT_THAT(table({"--dry-run"}).out, HasSubstr("restore 3 pictures"));
+  ASSERT_EQ(table().status, 0);
+  EXPECT_TRUE(fs::exists(shown));
+
+  write_text(shown, "no picture");
+  auto damaged = table();
+  EXPECT_EQ(damaged.status, 1);
+  EXPECT_THAT(damaged.err, AllOf(HasSubstr(shown.string()), HasSubstr("remove it and it is computed again")));
+  fs::remove(shown);
+  write_text(other, "no picture");
+  fs::remove_all(cell / "scores");
+  damaged = table();
+  EXPECT_EQ(damaged.status, 1);
+  EXPECT_THAT(damaged.err, AllOf(HasSubstr(other.string()), HasSubstr("remove it and it is computed again")));
+  fs::remove(other);
+  const auto healed = table();
+  EXPECT_EQ(healed.status, 0) << healed.err;
+  EXPECT_EQ(scores(), before);
+}
+
+TEST_F(TableCommand, ADataSetsNameMayHoldThePlaceOfItself) {
+  write_text(folder_ / "set.toml", fmt::format("name = \"S{{data}}\"\nlow = [\"{}\"]\nhigh = [\"{}\"]\n", path("lq"), path("hr")));
+  fs::rename(folder_ / "methods/Set", folder_ / "methods/S{data}");
+  write_text(folder_ / "mine.toml", fmt::format("columns = [\"psnr\"]\ndata = [\"set.toml\"]\n[[row]]\nname = \"others\"\nimages = "
+                                                "\"{}/{{data}}\"\n",
+                                                path("methods")));
+  const auto result =
+      run_program({"table", path("mine.toml"), "--output", path("results"), "--weights-dir", path("weights"), "--dry-run"}, 10);
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("others on S{data}: score psnr"));
+}
+
+TEST_F(TableCommand, TwoTablesWhoseResultsHaveOneNameAreRefused) {
+  fs::create_directories(folder_ / "other");
+  fs::copy_file(folder_ / "mine.toml", folder_ / "other/mine.toml");
+  for (const std::string command : {"table", "sweep"}) {
+    const auto two = run_program({command, path("mine.toml"), path("other/mine.toml"), "--output", path("results")});
+    EXPECT_EQ(two.status, 2);
+    EXPECT_THAT(two.err, AllOf(HasSubstr(path("mine.toml") + " and " + path("other/mine.toml")), HasSubstr("called mine")));
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "results")) << "told before anything is computed";
+  EXPECT_THAT(table({path("mine.toml")}).err, HasSubstr("asked for twice"));
+}
+
 TEST_F(TableCommand, DataCheckSaysWhatIsWrong) {
   EXPECT_EQ(run_program({"data", "check", path("mine.toml")}).out, "Set: 3 pictures, all well\n");
   write_rgb(folder_ / "hr/b.png", torch::zeros({3, 30, 32}));
@@ -273,38 +365,87 @@ TEST_F(TableCommand, DataCheckSaysWhatIsWrong) {
               AllOf(HasSubstr("there is no folder"), HasSubstr("example.org")));
 }
 
-TEST_F(TableCommand, ASweepTrainsWhatTheRowsNeedOnceAndGoesOn) {
-  Experiment experiment;
-  experiment.system = small_system();
-  experiment.restore.pad_multiple = 8;
-  experiment.restore.pad_power_of_two = false;
-  experiment.data.folders = {path("hr")};
-  experiment.data.crop_size = 32;
-  experiment.data.workers = 1;
-  experiment.losses.lpips = experiment.losses.gan = 0;
-  experiment.training.iterations = 2;
-  experiment.training.batch_size = 1;
-  experiment.training.sample_pictures = 0;
-  for (const std::string name : {"one", "other"}) {
-    experiment.seed = name == "one" ? 1 : 2;
-    experiment.system.weights.noise_predictor = path("runs/" + name + "/noise_predictor.safetensors");
-    write_text(folder_ / (name + ".toml"), write_config(fields_of(experiment)));
+// Rows whose weights are the product of their own training.
+class SweepCommand : public TableCommand {
+ protected:
+  void SetUp() override {
+    TableCommand::SetUp();
+    Experiment experiment;
+    experiment.system = small_system();
+    experiment.restore.pad_multiple = 8;
+    experiment.restore.pad_power_of_two = false;
+    experiment.data.folders = {path("hr")};
+    experiment.data.crop_size = 32;
+    experiment.data.workers = 1;
+    experiment.losses.lpips = experiment.losses.gan = 0;
+    experiment.training.iterations = 2;
+    experiment.training.batch_size = 1;
+    experiment.training.sample_pictures = 0;
+    for (const std::string name : {"one", "other"}) {
+      experiment.seed = name == "one" ? 1 : 2;
+      experiment.system.weights.noise_predictor = path("runs/" + name + "/noise_predictor.safetensors");
+      write_text(folder_ / (name + ".toml"), write_config(fields_of(experiment)));
+    }
+    write_text(folder_ / "mine.toml",
+               "columns = [\"psnr\"]\ndata = [\"set.toml\"]\n[[row]]\nname = \"one\"\nexperiment = \"one.toml\"\n"
+               "[[row]]\nname = \"other\"\nexperiment = \"other.toml\"\n[[row]]\nname = \"published\"\nexperiment = \"two.toml\"\n");
   }
-  write_text(folder_ / "mine.toml",
-             "columns = [\"psnr\"]\ndata = [\"set.toml\"]\n[[row]]\nname = \"one\"\nexperiment = \"one.toml\"\n"
-             "[[row]]\nname = \"other\"\nexperiment = \"other.toml\"\n[[row]]\nname = \"published\"\nexperiment = \"two.toml\"\n");
-  const std::vector<std::string> sweep{"sweep", path("mine.toml"), "--output", path("results"), "--weights-dir", path("weights")};
+  std::vector<std::string> words() const {
+    return {"sweep", path("mine.toml"), "--output", path("results"), "--weights-dir", path("weights")};
+  }
+};
+
+TEST_F(SweepCommand, TrainsWhatTheRowsNeedOnceAndGoesOn) {
   EXPECT_THAT(table({"--dry-run"}).out, HasSubstr("lpnsr train " + path("one.toml") + " --output " + path("runs/one")));
-  const auto first = run_program(sweep);
+  const auto first = run_program(words());
   ASSERT_EQ(first.status, 0) << first.err;
   const auto product = folder_ / "runs/one/noise_predictor.safetensors";
   const auto made = fs::last_write_time(product);
   fs::remove_all(folder_ / "runs/other");
-  const auto second = run_program(sweep);
+  const auto second = run_program(words());
   ASSERT_EQ(second.status, 0) << second.err;
   EXPECT_EQ(fs::last_write_time(product), made);
   EXPECT_TRUE(fs::exists(folder_ / "runs/other/noise_predictor.safetensors"));
   EXPECT_EQ(first.out, second.out) << "a run that is made again gives the same";
+}
+
+TEST_F(SweepCommand, NamesWhatAnotherProcessTrains) {
+  fs::create_directories(folder_ / "runs/other");
+  const int lock = open((folder_ / "runs/other/sweep.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  ASSERT_EQ(flock(lock, LOCK_EX | LOCK_NB), 0);
+  const auto result = run_program(words());
+  close(lock);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("another process is training"),
+                                HasSubstr("other: " + path("runs/other/noise_predictor.safetensors")), Not(HasSubstr("lpnsr train "))));
+  EXPECT_TRUE(fs::exists(folder_ / "runs/one/noise_predictor.safetensors"));
+  EXPECT_FALSE(fs::exists(folder_ / "results/mine.md"));
+}
+
+TEST_F(SweepCommand, EndsAtASignalWhileTheTableIsComputed) {
+  std::string seeds = "0";
+  for (int seed = 1; seed < 100; ++seed) seeds += fmt::format(", {}", seed);
+  write_text(folder_ / "mine.toml", fmt::format("columns = [\"psnr\"]\ndata = [\"set.toml\"]\nseeds = [{}]\n[[row]]\nname = \"one\"\n"
+                                                "experiment = \"one.toml\"\n",
+                                                seeds));
+  const pid_t sweep = fork();
+  if (sweep == 0) {
+    auto all = words();
+    std::vector<char*> argv{std::getenv("LPNSR_PROGRAM")};
+    for (auto& word : all) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    if (freopen("/dev/null", "w", stdout) == nullptr || freopen("/dev/null", "w", stderr) == nullptr) _exit(126);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  // The cells are begun when the training has ended.
+  int status = 0;
+  for (int waited = 0; waited < 60000 && !fs::exists(folder_ / "results/cells") && waitpid(sweep, &status, WNOHANG) == 0; ++waited)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ASSERT_TRUE(fs::exists(folder_ / "results/cells"));
+  kill(sweep, SIGTERM);
+  waitpid(sweep, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM) << status;
 }
 
 // The repository's own tables at full size, on a machine that has nothing.
