@@ -79,20 +79,25 @@ Statistics statistics_around(const at::Tensor& near, const at::Tensor& x, double
   return s;
 }
 
-bool lies_far_off(const at::Tensor& near, const Statistics& s) {
+// `near` with the mean in place of what lies far off it; undefined where nothing does.
+at::Tensor nearer(const at::Tensor& near, const Statistics& s) {
   constexpr double kDeviations = 4;
-  const auto* pivot = near.const_data_ptr<float>();
   const auto *mean = s.mean.const_data_ptr<double>(), *rstd = s.rstd.const_data_ptr<double>();
-  bool far = false;
-  for (int64_t i = 0; i < near.numel(); ++i) far = far || std::abs(mean[i] - pivot[i]) * rstd[i] > kDeviations;
-  return far;
+  at::Tensor better;
+  for (int64_t i = 0; i < near.numel(); ++i) {
+    if (!(std::abs(mean[i] - near.const_data_ptr<float>()[i]) * rstd[i] > kDeviations)) continue;
+    if (!better.defined()) better = near.clone();
+    better.data_ptr<float>()[i] = static_cast<float>(mean[i]);
+  }
+  return better;
 }
 
 Statistics statistics(const at::Tensor& x, int64_t groups, double eps) {
   // A picture's first pixel is hardly ever far off its means.
   const auto near = x.select(3, 0).select(2, 0).to(at::kFloat).view({x.size(0), groups, -1}).mean(2);
   const auto s = statistics_around(near, x, eps);
-  return lies_far_off(near, s) ? statistics_around(s.mean.to(at::kFloat), x, eps) : s;
+  const auto better = nearer(near, s);
+  return better.defined() ? statistics_around(better, x, eps) : s;
 }
 
 // weight, bias: [C] or [N,C].
