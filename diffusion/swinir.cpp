@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/gradients.h"
 #include "diffusion/image_ops.h"
 #include "diffusion/layers.h"
 
@@ -95,7 +96,7 @@ at::Tensor SwinIRImpl::deep_features(const at::Tensor& shallow, const at::Tensor
 }
 
 at::Tensor SwinIRImpl::reconstruct(at::Tensor features) {
-  const auto leaky = [](const at::Tensor& x) { return torch::leaky_relu(x, 0.2); };
+  const auto leaky = [](at::Tensor x) { return wants_gradient({x}) ? at::leaky_relu(x, 0.2) : at::leaky_relu_(x, 0.2); };
   features = conv_before_upsample_->forward(features);
   if (options_.upsampler == "pixelshuffle") return conv_last_(options_.upscale > 1 ? upsample_->forward(features) : features);
   features = leaky(conv_up1_->forward_enlarged(features));
