@@ -57,6 +57,7 @@ std::vector<float> for_channels(const T* of_groups, int64_t batch, int64_t group
 }
 
 // From here to the end of gradient_terms() plain loops: on few numbers LibTorch's operators would take longer than the sums over the map.
+
 // From sums of differences to `near` [N,G] float32, which keeps the sum of squares from cancelling where it is near the means.
 Statistics statistics_around(const at::Tensor& near, const at::Tensor& x, double eps) {
   const int64_t batch = x.size(0), channels = x.size(1), groups = near.size(1);

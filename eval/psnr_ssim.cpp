@@ -26,7 +26,8 @@ void check_pair(const at::Tensor& image, const at::Tensor& reference) {
 }
 
 void check_size(const at::Tensor& picture, int64_t crop, int64_t smallest) {
-  if (crop <= (std::min(picture.size(1), picture.size(2)) - smallest) / 2 && smallest <= std::min(picture.size(1), picture.size(2))) return;
+  const int64_t side = std::min(picture.size(1), picture.size(2));
+  if (smallest <= side && crop <= (side - smallest) / 2) return;
   throw UsageError(fmt::format("a picture of {}x{} pixels is too small: crop {} leaves less than {}x{}", picture.size(2), picture.size(1),
                                crop, smallest, smallest));
 }

@@ -13,6 +13,7 @@
 #include "tools/picture_jobs.h"
 
 namespace lpnsr {
+
 int run_crop(const Arguments& arguments) {
   namespace po = boost::program_options;
   CommandLine line("crop", "cuts the most textured square out of each photograph: targets for an evaluation",

@@ -7,6 +7,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_text.h"
 #include "core/log.h"
 #include "diffusion/system.h"
 #include "tools/command_line.h"
@@ -37,7 +38,7 @@ void write_table(const ResultTable& table, const fs::path& folder) {
   write_file_atomically(folder / (table.name + ".tex"), table.latex());
   write_file_atomically(folder / (table.name + ".csv"), table.csv());
   write_file_atomically(folder / (table.name + "-scores.csv"), table.scores_csv());
-  write_file_atomically(folder / (table.name + ".json"), table.json().dump(2) + "\n");
+  write_file_atomically(folder / (table.name + ".json"), json_text(table.json(), 2) + "\n");
 }
 
 // All tables of one call on one page.
@@ -92,7 +93,7 @@ int run_table(const Arguments& arguments) {
       text += run.plan() + "\n";
       complete &= run.missing(true).empty();
     }
-    std::cout << (common.json ? plans.dump(2) + "\n" : text);
+    std::cout << (common.json ? json_text(plans, 2) + "\n" : text);
     return complete ? 0 : 1;
   }
   if (recompute && share.alone()) {
@@ -127,7 +128,7 @@ int run_table(const Arguments& arguments) {
     if (!common.json) std::cout << tables.back().markdown() << "\n";
   }
   write_page(tables, fs::path(output) / "results.html");
-  if (common.json) std::cout << results.dump(2) << "\n";
+  if (common.json) std::cout << json_text(results, 2) << "\n";
   if (!faults.empty()) throw Error(fmt::format("not complete:\n  {}", fmt::join(faults, "\n  ")));
   return 0;
 }

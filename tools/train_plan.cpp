@@ -5,6 +5,8 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "core/json_text.h"
+
 namespace lpnsr {
 namespace {
 
@@ -92,7 +94,7 @@ void print_text(const TrainingPlan& plan, const Experiment& experiment, int64_t 
 
 int print_plan(const TrainingPlan& plan, const Experiment& experiment, int64_t processes, bool json) {
   if (json) {
-    std::cout << as_json(plan, experiment, processes).dump(2) << "\n";
+    std::cout << json_text(as_json(plan, experiment, processes), 2) << "\n";
   } else {
     print_text(plan, experiment, processes);
   }

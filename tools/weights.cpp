@@ -7,6 +7,7 @@
 #include "core/checkpoint.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_text.h"
 #include "core/log.h"
 #include "core/published_weights.h"
 #include "diffusion/system.h"
@@ -77,7 +78,7 @@ class WeightsCommand {
       }
     }
     if (json) {
-      std::cout << rows.dump(2) << "\n";
+      std::cout << json_text(rows, 2) << "\n";
     } else {
       std::cout << fmt::format("+ lies in {}, - does not\n", folder_.string());
     }
@@ -99,7 +100,7 @@ class WeightsCommand {
         std::cout << fmt::format("{}: {}\n", file->name, state);
       }
     }
-    if (json) std::cout << rows.dump(2) << "\n";
+    if (json) std::cout << json_text(rows, 2) << "\n";
     return good ? 0 : 1;
   }
 
