@@ -1,5 +1,9 @@
 #include "core/channels_last.h"
 
+#include <algorithm>
+
+#include <ATen/ATen.h>
+
 namespace lpnsr {
 
 bool kernels_fit(const at::Tensor& x) {
@@ -17,6 +21,14 @@ kernels::Map map_of(const at::Tensor& x) {
           .height = x.size(2),
           .width = x.size(3),
           .channels = x.size(1)};
+}
+
+at::Tensor as_floats(const at::Tensor& values) {
+  if (values.scalar_type() == at::kFloat && values.is_contiguous()) return values;
+  if (values.scalar_type() != at::kBFloat16 || !values.is_contiguous()) return values.detach().to(at::kFloat).contiguous();
+  const auto result = at::empty(values.sizes(), at::kFloat);
+  std::copy_n(values.const_data_ptr<at::BFloat16>(), values.numel(), result.data_ptr<float>());
+  return result;
 }
 
 }  // namespace lpnsr

@@ -2,6 +2,7 @@
 
 #include <ATen/autocast_mode.h>
 
+#include "core/autocast.h"
 #include "core/channels_last.h"
 #include "core/gradients.h"
 
@@ -10,13 +11,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-// What autocast makes of a convolution's input.
-at::Tensor autocast_input(const at::Tensor& x) {
-  const auto device = x.device().type();
-  if (!at::autocast::is_autocast_enabled(device) || !x.is_floating_point() || x.scalar_type() == at::kDouble) return x;
-  return x.to(at::autocast::get_autocast_dtype(device));
-}
 
 constexpr int64_t kFewPixels = 256;
 
@@ -37,6 +31,12 @@ at::Tensor weight_gradient(const at::Tensor& x, const at::Tensor& gradient, cons
   const auto shape = at::empty(weight.sizes(), gradient.options().memory_format(at::MemoryFormat::ChannelsLast));
   return std::get<1>(at::convolution_backward(gradient, channels_last(x), shape, at::OptionalIntArrayRef(), {1, 1}, {1, 1}, {1, 1}, false,
                                               {0, 0}, 1, {false, true, false}));
+}
+
+// Of a 1x1 convolution of a map whose pixels lie together.
+bool is_product_of_pixels(const at::Tensor& x, const at::Tensor& weight, int64_t stride, int64_t padding) {
+  return stride == 1 && padding == 0 && weight.size(2) == 1 && weight.size(3) == 1 && kernels_fit(x) && x.size(1) == weight.size(1) &&
+         x.is_contiguous(at::MemoryFormat::ChannelsLast);
 }
 
 class WinogradFunction : public torch::autograd::Function<WinogradFunction> {
@@ -77,9 +77,7 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Ten
     }
   }
   const auto& factor = wants_gradient({weight}) ? weight : known;
-  if (stride == 1 && padding == 0 && weight.size(2) == 1 && weight.size(3) == 1 && kernels_fit(x) && x.size(1) == weight.size(1) &&
-      x.is_contiguous(at::MemoryFormat::ChannelsLast)) {
-    // A 1x1 convolution is a matrix product of the pixels.
+  if (is_product_of_pixels(x, weight, stride, padding)) {
     return at::linear(x.permute({0, 2, 3, 1}), factor.flatten(1), bias).permute({0, 3, 1, 2});
   }
   // One layout for all, so that a frozen copy of a network computes the same digits as the network.
@@ -92,18 +90,26 @@ at::Tensor Conv2dImpl::read_weight() {
       !at::autocast::is_autocast_enabled(at::kCPU) || at::autocast::get_autocast_dtype(at::kCPU) != at::kBFloat16) {
     return weight;
   }
-  if (weight.requires_grad() && (weight.size(2) != 3 || options.stride()->at(0) != 1)) return weight;  // autocast's has the gradient
+  if (weight.requires_grad() && (weight.size(2) != 3 || stride() != 1)) return weight;  // autocast's has the gradient
   const auto values = weight.detach();
   return converted_.of({values}, at::kBFloat16, [&] { return values.to(at::kBFloat16, false, false, at::MemoryFormat::ChannelsLast); });
 }
 
-at::Tensor Conv2dImpl::forward(const at::Tensor& x) {
-  return convolve(x, weight, bias, options.stride()->at(0), std::get<torch::ExpandingArray<2>>(options.padding())->at(0), read_weight());
+at::Tensor Conv2dImpl::forward_with(const at::Tensor& x, const Epilogue& epilogue) {
+  if (is_product_of_pixels(x, weight, stride(), padding()) && PackedWeight::fits(x, weight, bias, epilogue)) {
+    const auto pixels = [](const at::Tensor& map) { return map.defined() ? map.permute({0, 2, 3, 1}) : map; };
+    return packed_.multiply(pixels(x), weight, bias, {epilogue.gelu, pixels(epilogue.residual)}).permute({0, 3, 1, 2});
+  }
+  return followed(convolve(x, weight, bias, stride(), padding(), read_weight()), epilogue);
+}
+
+void Conv2dImpl::prepare() {
+  if (weight.size(2) == 1 && weight.size(3) == 1 && stride() == 1 && padding() == 0) packed_.prepare(weight);
 }
 
 at::Tensor Conv2dImpl::forward_enlarged(const at::Tensor& x) {
   const auto input = autocast_input(x);
-  if (!wants_gradient({input, weight, bias}) && options.stride()->at(0) == 1 && winograd_fits(input, weight, /*twice=*/true))
+  if (!wants_gradient({input, weight, bias}) && stride() == 1 && winograd_fits(input, weight, /*twice=*/true))
     return winograd_convolution(input, read_weight(), bias, {.before = {}, .residual = {}, .twice = true});
   return forward(at::upsample_nearest2d(x, {2 * x.size(-2), 2 * x.size(-1)}));
 }

@@ -5,6 +5,7 @@
 
 #include "core/group_norm.h"
 #include "core/kept.h"
+#include "core/linear.h"
 
 namespace lpnsr {
 
@@ -14,18 +15,24 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Ten
                     const at::Tensor& read = {});
 
 // torch.nn.Conv2d without dilation and groups.
-class Conv2dImpl : public torch::nn::Conv2dImpl {
+class Conv2dImpl : public torch::nn::Conv2dImpl, public Prepared {
  public:
   using torch::nn::Conv2dImpl::Conv2dImpl;
-  at::Tensor forward(const at::Tensor& x);
+  at::Tensor forward(const at::Tensor& x) { return forward_with(x, {}); }
+  at::Tensor forward_with(const at::Tensor& x, const Epilogue& epilogue);
   at::Tensor forward_enlarged(const at::Tensor& x);  // of x with each pixel repeated 2x2
   // The weight for `convolve` to read: in bfloat16 and channels-last, without gradient, where it is in float32, autocast on the CPU wants
   // that and it is frozen or Winograd's form may read it; else the weight itself. Kept until the weight is written to: for all passes of a
   // training step, and for good where it is frozen.
   at::Tensor read_weight();
+  void prepare() override;
 
  private:
+  int64_t stride() const { return options.stride()->at(0); }
+  int64_t padding() const { return std::get<torch::ExpandingArray<2>>(options.padding())->at(0); }
+
   Kept<c10::ScalarType, at::Tensor> converted_;
+  PackedWeight packed_;  // of a 1x1 convolution
 };
 TORCH_MODULE(Conv2d);
 

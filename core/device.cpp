@@ -46,21 +46,4 @@ void set_threads(int64_t threads) {
   cv::setNumThreads(static_cast<int>(threads));
 }
 
-AutocastScope::AutocastScope(c10::Device device, c10::ScalarType precision)
-    : device_(device.type()),
-      previous_enabled_(at::autocast::is_autocast_enabled(device_)),
-      previous_type_(at::autocast::get_autocast_dtype(device_)) {
-  const bool lower = precision != c10::kFloat;
-  if (lower) at::autocast::set_autocast_dtype(device_, precision);
-  at::autocast::set_autocast_enabled(device_, lower);
-  at::autocast::increment_nesting();
-}
-
-AutocastScope::~AutocastScope() {
-  // The cache holds converted weights, which must not outlive a change of the weights.
-  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-  at::autocast::set_autocast_enabled(device_, previous_enabled_);
-  at::autocast::set_autocast_dtype(device_, previous_type_);
-}
-
 }  // namespace lpnsr

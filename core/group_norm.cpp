@@ -1,6 +1,7 @@
 #include "core/group_norm.h"
 
 #include <cmath>
+#include <numeric>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -16,7 +17,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kPixelsOfATask = 1024;  // fixed, so that sums do not depend on the number of threads
+constexpr int64_t kPixelsOfATask = 256;  // fixed, so that sums do not depend on the number of threads
 
 // fn(picture, first pixel, one past the last, its number of a task) for all pixels of all pictures, in parallel.
 template <class Fn>
@@ -30,17 +31,34 @@ void over_pixels(const kernels::Map& map, const Fn& fn) {
   });
 }
 
-// Two sums for each picture and channel, [2,N,C] float64: of what `sums(picture, first, last, one, other)` adds up.
+// From here to the end of gradient_terms() plain loops: on few numbers LibTorch's operators would take longer than the sums over the map.
+
+// Two sums for each picture and channel, [N,C] each.
+struct Sums {
+  std::vector<double> one, other;
+};
+
+// Of what `sums(picture, first, last, one, other)` adds up.
 template <class Fn>
-at::Tensor summed(const kernels::Map& map, const Fn& sums) {
-  const int64_t tasks = (map.height * map.width + kPixelsOfATask - 1) / kPixelsOfATask;
-  auto parts = at::empty({2, map.batch, tasks, map.channels}, at::kDouble);
-  auto* one = parts.data_ptr<double>();
-  auto* other = one + parts.stride(0);
+Sums summed(const kernels::Map& map, const Fn& sums) {
+  const auto channels = static_cast<size_t>(map.channels), pictures = static_cast<size_t>(map.batch);
+  const auto tasks = static_cast<size_t>((map.height * map.width + kPixelsOfATask - 1) / kPixelsOfATask);
+  Sums parts{std::vector<double>(pictures * tasks * channels), std::vector<double>(pictures * tasks * channels)};
   over_pixels(map, [&](int64_t picture, int64_t first, int64_t last, int64_t task) {
-    sums(picture, first, last, one + task * map.channels, other + task * map.channels);
+    const auto place = static_cast<size_t>(task) * channels;
+    sums(picture, first, last, parts.one.data() + place, parts.other.data() + place);
   });
-  return parts.sum(2);
+  const auto added = [&](std::vector<double>& of_tasks) {  // each picture's tasks, into its first one's place; then together
+    for (size_t picture = 0; picture < pictures; ++picture) {
+      double* total = of_tasks.data() + picture * tasks * channels;
+      for (size_t i = channels; i < tasks * channels; ++i) total[i % channels] += total[i];
+      std::copy(total, total + channels, of_tasks.begin() + static_cast<std::ptrdiff_t>(picture * channels));
+    }
+    of_tasks.resize(pictures * channels);
+  };
+  added(parts.one);
+  added(parts.other);
+  return parts;
 }
 
 // Mean and 1 / standard deviation of each group, [N,G] float64 each.
@@ -56,8 +74,6 @@ std::vector<float> for_channels(const T* of_groups, int64_t batch, int64_t group
   return values;
 }
 
-// From here to the end of gradient_terms() plain loops: on few numbers LibTorch's operators would take longer than the sums over the map.
-
 // From sums of differences to `near` [N,G] float32, which keeps the sum of squares from cancelling where it is near the means.
 Statistics statistics_around(const at::Tensor& near, const at::Tensor& x, double eps) {
   const int64_t batch = x.size(0), channels = x.size(1), groups = near.size(1);
@@ -68,12 +84,13 @@ Statistics statistics_around(const at::Tensor& near, const at::Tensor& x, double
   const auto sums = summed(map, [&](int64_t picture, int64_t first, int64_t last, double* sum, double* square) {
     kernels::kernels()->moments(map, picture, first, last, pivots.data() + picture * channels, sum, square);
   });
-  const auto of_groups = sums.view({2, batch, groups, -1}).sum(3);
-  const auto *sum = of_groups.const_data_ptr<double>(), *square = sum + batch * groups;
   Statistics s{at::empty({batch, groups}, at::kDouble), at::empty({batch, groups}, at::kDouble)};
   auto *mean = s.mean.data_ptr<double>(), *rstd = s.rstd.data_ptr<double>();
   for (int64_t i = 0; i < batch * groups; ++i) {
-    const double offset = sum[i] / count, variance = std::max(square[i] / count - offset * offset, 0.0);
+    const auto of_group = [first = i * (channels / groups), last = (i + 1) * (channels / groups)](const std::vector<double>& values) {
+      return std::accumulate(values.begin() + first, values.begin() + last, 0.0);
+    };
+    const double offset = of_group(sums.one) / count, variance = std::max(of_group(sums.other) / count - offset * offset, 0.0);
     mean[i] = offset + pivot[i];
     rstd[i] = 1.0 / std::sqrt(variance + eps);
   }
@@ -93,29 +110,53 @@ at::Tensor nearer(const at::Tensor& near, const Statistics& s) {
   return better;
 }
 
+// Means of the groups' values at each picture's first pixel, [N,G] float32, of a dense channels-last map.
+at::Tensor first_means(const at::Tensor& x, int64_t groups) {
+  const int64_t batch = x.size(0), width = x.size(1) / groups;
+  // Summed in LibTorch's order: single roundings in float32 move long trajectories.
+  if (x.scalar_type() == at::kFloat) return x.as_strided({batch, groups, width}, {x.stride(0), width, 1}).mean(2);
+  const auto means = at::empty({batch, groups}, at::kFloat);
+  for (int64_t i = 0; i < batch * groups; ++i) {
+    const auto* values = x.const_data_ptr<at::BFloat16>() + i / groups * x.stride(0) + i % groups * width;
+    means.data_ptr<float>()[i] = std::accumulate(values, values + width, 0.0F) / static_cast<float>(width);
+  }
+  return means;
+}
+
 Statistics statistics(const at::Tensor& x, int64_t groups, double eps) {
   // A picture's first pixel is hardly ever far off its means.
-  const auto near = x.select(3, 0).select(2, 0).to(at::kFloat).view({x.size(0), groups, -1}).mean(2);
+  const auto near = first_means(x, groups);
   const auto s = statistics_around(near, x, eps);
   const auto better = nearer(near, s);
   return better.defined() ? statistics_around(better, x, eps) : s;
 }
 
+// One of a normalisation's parameters, [C] or [N,C] in any type: a value for each picture and channel.
+class Parameter {
+ public:
+  Parameter(const at::Tensor& parameter, int64_t channels)
+      : channels_(parameter.dim() == 2 ? channels : 0), memory_(as_floats(parameter)), values_(memory_.const_data_ptr<float>()) {}
+  double operator()(int64_t picture, int64_t channel) const { return values_[picture * channels_ + channel]; }
+
+ private:
+  int64_t channels_;  // between pictures
+  at::Tensor memory_;
+  const float* values_;
+};
+
 // weight, bias: [C] or [N,C].
 NormalisedSilu affine(const Statistics& s, const at::Tensor& weight, const at::Tensor& bias, int64_t channels) {
   const int64_t batch = s.mean.size(0), groups = s.mean.size(1), width = channels / groups;
-  const auto rows = [&](const at::Tensor& parameter) { return parameter.detach().to(at::kFloat).expand({batch, channels}); };
-  const auto weights = rows(weight), biases = rows(bias);
-  const auto w = weights.accessor<float, 2>(), b = biases.accessor<float, 2>();
+  const Parameter w(weight, channels), b(bias, channels);
   const auto *mean = s.mean.const_data_ptr<double>(), *rstd = s.rstd.const_data_ptr<double>();
   NormalisedSilu result{at::empty({batch, channels}, at::kFloat), at::empty({batch, channels}, at::kFloat)};
   auto *scales = result.scale.data_ptr<float>(), *shifts = result.shift.data_ptr<float>();
   for (int64_t n = 0; n < batch; ++n) {
     for (int64_t c = 0; c < channels; ++c) {
       const int64_t group = n * groups + c / width;
-      const double scale = rstd[group] * static_cast<double>(w[n][c]);
+      const double scale = rstd[group] * w(n, c);
       scales[n * channels + c] = static_cast<float>(scale);
-      shifts[n * channels + c] = static_cast<float>(static_cast<double>(b[n][c]) - mean[group] * scale);
+      shifts[n * channels + c] = static_cast<float>(b(n, c) - mean[group] * scale);
     }
   }
   return result;
@@ -126,14 +167,14 @@ struct GradientTerms {
   at::Tensor slope, offset, sum_dz_hat;
 };
 
-// sums [2,N,C]: of dz and of dz (x - pivot[n][c]).
-GradientTerms gradient_terms(const Statistics& s, const at::Tensor& sums, const std::vector<float>& pivot, const at::Tensor& weight,
+// sums: of dz and of dz (x - pivot[n][c]).
+GradientTerms gradient_terms(const Statistics& s, const Sums& sums, const std::vector<float>& pivot, const at::Tensor& weight,
                              int64_t pixels) {
-  const int64_t batch = sums.size(1), channels = sums.size(2), groups = s.mean.size(1), width = channels / groups;
+  const int64_t batch = s.mean.size(0), groups = s.mean.size(1), channels = static_cast<int64_t>(pivot.size()) / batch;
+  const int64_t width = channels / groups;
   const auto count = static_cast<double>(pixels * width);
-  const auto weights = weight.detach().to(at::kDouble).expand({batch, channels});
-  const auto w = weights.accessor<double, 2>();
-  const auto *sum = sums.const_data_ptr<double>(), *product = sum + batch * channels;
+  const Parameter w(weight, channels);
+  const auto *sum = sums.one.data(), *product = sums.other.data();
   const auto *mean = s.mean.const_data_ptr<double>(), *rstd = s.rstd.const_data_ptr<double>();
   GradientTerms terms{at::empty({batch, channels}, at::kFloat), at::empty({batch, channels}, at::kFloat),
                       at::empty({batch, channels}, at::kDouble)};
@@ -146,8 +187,8 @@ GradientTerms gradient_terms(const Statistics& s, const at::Tensor& sums, const 
     for (int64_t i = origin; i < origin + width; ++i) {
       const int64_t c = i - n * channels;
       hat[i] = (product[i] + (static_cast<double>(pivot[static_cast<size_t>(i)]) - m) * sum[i]) * r;
-      mean_dz += w[n][c] * sum[i] / count;
-      mean_dz_hat += w[n][c] * hat[i] / count;
+      mean_dz += w(n, c) * sum[i] / count;
+      mean_dz_hat += w(n, c) * hat[i] / count;
     }
     for (int64_t i = origin; i < origin + width; ++i) {
       slope[i] = static_cast<float>(-mean_dz_hat * r * r);
@@ -212,7 +253,7 @@ class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
       return (parameter.dim() == 1 ? sum.sum(0) : sum).to(parameter.scalar_type());
     };
     if (ctx->needs_input_grad(1)) result[1] = of_parameter(terms.sum_dz_hat, weight);
-    if (ctx->needs_input_grad(2)) result[2] = of_parameter(sums[0], bias);
+    if (ctx->needs_input_grad(2)) result[2] = of_parameter(at::tensor(sums.one).view({x.size(0), channels}), bias);
     return result;
   }
 };

@@ -29,7 +29,7 @@ struct Dense {
     options = {.window = w.window, .shift = w.shift, .heads = w.heads};
     options.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(qkv.size(3) / (3 * w.heads))));
     for (size_t i = 0; i < bias.size(); ++i) {
-      bias[i] = given[i].detach().contiguous();
+      bias[i] = given[i].contiguous();
       options.bias[i] = bias[i].const_data_ptr<float>();
     }
   }

@@ -136,7 +136,7 @@ kernels::Filters filters_of(const at::Tensor& weight) {  // what even_taps made
 // With the nine taps at equal distances: any usual layout stays as it is.
 at::Tensor even_taps(const at::Tensor& weight) {
   const auto type = weight.scalar_type();
-  const auto taps = type == at::kFloat || type == at::kBFloat16 ? weight.detach() : weight.detach().to(at::kFloat);
+  const auto taps = type == at::kFloat || type == at::kBFloat16 ? weight : weight.detach().to(at::kFloat);
   return taps.stride(2) == 3 * taps.stride(3) ? taps : taps.contiguous();
 }
 
@@ -158,7 +158,7 @@ at::Tensor winograd_convolution(const at::Tensor& x, const at::Tensor& weight, c
   const int64_t factor = options.twice ? 2 : 1;
   auto result = at::empty({x.size(0), weight.size(0), factor * x.size(2), factor * x.size(3)},
                           x.options().memory_format(at::MemoryFormat::ChannelsLast).requires_grad(false));
-  const auto added = bias.defined() ? bias.detach().to(at::kFloat).contiguous() : at::Tensor();
+  const auto added = bias.defined() ? as_floats(bias) : at::Tensor();
   const auto residual = options.residual.defined() ? channels_last(options.residual.to(x.scalar_type())) : at::Tensor();
   kernels::Prologue prologue;
   if (options.before) {

@@ -6,7 +6,7 @@
 
 #include <ATen/autocast_mode.h>
 
-#include "core/device.h"
+#include "core/autocast.h"
 #include "core/error.h"
 
 namespace lpnsr {

@@ -39,8 +39,8 @@ WindowAttentionImpl::WindowAttentionImpl(int64_t channels, int64_t window, int64
   table_ = register_parameter("relative_position_bias_table", torch::empty({offsets, heads}));
   torch::nn::init::normal_(table_, 0.0, 0.02);
   index_ = register_buffer("relative_position_index", relative_position_index(window));
-  qkv_ = register_module("qkv", torch::nn::Linear(channels, 3 * channels));
-  proj_ = register_module("proj", torch::nn::Linear(channels, channels));
+  qkv_ = register_module("qkv", LinearLayer(channels, 3 * channels));
+  proj_ = register_module("proj", LinearLayer(channels, channels));
 }
 
 // Module::to gives every buffer the floating-point type that was asked for, which integers do not survive.
@@ -104,12 +104,13 @@ at::Tensor WindowAttentionImpl::attend_in_place(const at::Tensor& qkv, const Win
   return checkpoint(compute, {qkv}, {table_});
 }
 
-at::Tensor WindowAttentionImpl::forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask) {
+at::Tensor WindowAttentionImpl::forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask, const at::Tensor& residual) {
   const auto qkv = qkv_(x.permute({0, 2, 3, 1}));
   const Windows windows{.window = window_, .shift = shift, .heads = heads_};
-  auto result = proj_(window_attention_fits(qkv, windows) ? attend_in_place(qkv, windows, mask) : attend(qkv, shift, mask));
-  if (dropout_ > 0.0) result = torch::dropout(result, dropout_, is_training());
-  return result.permute({0, 3, 1, 2});
+  const auto mixed = window_attention_fits(qkv, windows) ? attend_in_place(qkv, windows, mask) : attend(qkv, shift, mask);
+  const bool drops = dropout_ > 0.0 && is_training();
+  if (!drops) return proj_->forward_with(mixed, {.gelu = false, .residual = residual.permute({0, 2, 3, 1})}).permute({0, 3, 1, 2});
+  return residual + torch::dropout(proj_(mixed), dropout_, true).permute({0, 3, 1, 2});
 }
 
 SwinBlockImpl::SwinBlockImpl(const SwinLayerOptions& o, bool shifted) : dropout_(o.dropout) {
@@ -138,11 +139,11 @@ at::Tensor SwinBlockImpl::forward(const at::Tensor& x) {
 }
 
 at::Tensor SwinBlockImpl::run(const at::Tensor& x) {
-  const auto dropped = [&](const at::Tensor& tensor) { return dropout_ > 0.0 ? torch::dropout(tensor, dropout_, is_training()) : tensor; };
-  const auto h = x + attention_(norm1_(x), shift_, mask_of_last_row());
-  auto hidden = fc1_(norm2_(h));
-  hidden = wants_gradient({hidden}) ? at::gelu(hidden) : at::gelu_(hidden);
-  return h + dropped(fc2_(dropped(hidden)));
+  const auto h = attention_(norm1_(x), shift_, mask_of_last_row(), x);
+  const auto hidden = fc1_->forward_with(norm2_(h), {.gelu = true, .residual = {}});
+  const bool drops = dropout_ > 0.0 && is_training();
+  if (!drops) return fc2_->forward_with(hidden, {.gelu = false, .residual = h});
+  return h + torch::dropout(fc2_(torch::dropout(hidden, dropout_, true)), dropout_, true);
 }
 
 SwinLayer::SwinLayer(const SwinLayerOptions& o) {

@@ -28,8 +28,9 @@ at::Tensor shifted_window_mask(int64_t rows, int64_t columns, int64_t window, in
 class WindowAttentionImpl : public torch::nn::Module {
  public:
   WindowAttentionImpl(int64_t channels, int64_t window, int64_t heads, double dropout);
-  // x [N,C,H,W] -> [N,C,H,W]. `mask` [w*w, w*w] of the last row of windows; undefined where the windows are not shifted.
-  at::Tensor forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask);
+  // x [N,C,H,W] -> [N,C,H,W]; `residual`, of that shape, is added. `mask` [w*w, w*w] of the last row of windows; undefined where the
+  // windows are not shifted.
+  at::Tensor forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask, const at::Tensor& residual);
   void prepare(const at::Tensor& mask);
 
   using torch::nn::Module::to;
@@ -47,7 +48,7 @@ class WindowAttentionImpl : public torch::nn::Module {
   int64_t window_, heads_;
   double dropout_;
   at::Tensor table_, index_;
-  torch::nn::Linear qkv_{nullptr}, proj_{nullptr};
+  LinearLayer qkv_{nullptr}, proj_{nullptr};
   KeptBias bias_;
 };
 TORCH_MODULE(WindowAttention);

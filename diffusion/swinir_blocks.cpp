@@ -47,8 +47,8 @@ WindowAttentionImpl::WindowAttentionImpl(const BlockOptions& options) : window_(
   const int64_t offsets = 2 * options.window - 1;
   relative_position_bias_table_ = register_parameter("relative_position_bias_table", torch::zeros({offsets * offsets, options.heads}));
   relative_position_index_ = register_buffer("relative_position_index", pair_offsets(options.window));
-  qkv_ = register_module("qkv", torch::nn::Linear(options.dim, 3 * options.dim));
-  proj_ = register_module("proj", torch::nn::Linear(options.dim, options.dim));
+  qkv_ = register_module("qkv", LinearLayer(options.dim, 3 * options.dim));
+  proj_ = register_module("proj", LinearLayer(options.dim, options.dim));
   // A map of 2 x 2 windows has one of each kind.
   const auto masks = shifted_window_mask(2 * options.window, 2 * options.window, options.window);
   for (int64_t i = 1; i < 4; ++i) shifted_masks_[static_cast<size_t>(i)] = masks[i];
@@ -82,17 +82,20 @@ WindowBias WindowAttentionImpl::bias(int64_t shift, c10::ScalarType type) {
 
 void WindowAttentionImpl::prepare(int64_t shift) { static_cast<void>(bias(shift, window_bias_type(relative_position_bias_table_))); }
 
-at::Tensor WindowAttentionImpl::forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask) {
+at::Tensor WindowAttentionImpl::forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask, const at::Tensor& residual) {
   const auto qkv = qkv_(x);
   const Windows windows{.window = window_, .shift = shift, .heads = heads_};
-  return proj_(window_attention_fits(qkv, windows) ? window_attention(qkv, windows, bias(shift, torch::kFloat32))
-                                                   : attend(qkv, shift, mask));
+  const auto mixed =
+      window_attention_fits(qkv, windows) ? window_attention(qkv, windows, bias(shift, torch::kFloat32)) : attend(qkv, shift, mask);
+  return proj_->forward_with(mixed, {.gelu = false, .residual = residual});
 }
 
 MlpImpl::MlpImpl(int64_t dim, int64_t hidden)
-    : fc1_(register_module("fc1", torch::nn::Linear(dim, hidden))), fc2_(register_module("fc2", torch::nn::Linear(hidden, dim))) {}
+    : fc1_(register_module("fc1", LinearLayer(dim, hidden))), fc2_(register_module("fc2", LinearLayer(hidden, dim))) {}
 
-at::Tensor MlpImpl::forward(const at::Tensor& x) { return fc2_(torch::gelu(fc1_(x))); }
+at::Tensor MlpImpl::forward(const at::Tensor& x, const at::Tensor& residual) {
+  return fc2_->forward_with(fc1_->forward_with(x, {.gelu = true, .residual = {}}), {.gelu = false, .residual = residual});
+}
 
 SwinBlockImpl::SwinBlockImpl(const BlockOptions& options, bool shifted)
     : shift_(shifted && options.trained_side > options.window ? options.window / 2 : 0) {
@@ -105,8 +108,8 @@ SwinBlockImpl::SwinBlockImpl(const BlockOptions& options, bool shifted)
 }
 
 at::Tensor SwinBlockImpl::forward(const at::Tensor& x, const at::Tensor& mask) {
-  const auto y = x + attn_(norm1_(x), shift_, mask);
-  return y + mlp_(norm2_(y));
+  const auto y = attn_(norm1_(x), shift_, mask, x);
+  return mlp_(norm2_(y), y);
 }
 
 ResidualConvolution residual_convolution(int64_t dim, const std::string& kind) {

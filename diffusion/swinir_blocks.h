@@ -28,8 +28,8 @@ at::Tensor shifted_window_mask(int64_t height, int64_t width, int64_t window);
 class WindowAttentionImpl : public torch::nn::Module {
  public:
   explicit WindowAttentionImpl(const BlockOptions& options);
-  // x [N,H,W,C] -> [N,H,W,C]; mask [windows, window^2, window^2] of H x W, looked at where shift > 0.
-  at::Tensor forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask);
+  // x [N,H,W,C] -> [N,H,W,C]; `residual`, of that shape, is added. mask [windows, window^2, window^2] of H x W, looked at where shift > 0.
+  at::Tensor forward(const at::Tensor& x, int64_t shift, const at::Tensor& mask, const at::Tensor& residual);
   void prepare(int64_t shift);
 
  private:
@@ -40,17 +40,17 @@ class WindowAttentionImpl : public torch::nn::Module {
   KeptBias bias_;
   WindowMasks shifted_masks_;  // where the windows are shifted
   at::Tensor relative_position_bias_table_, relative_position_index_;
-  torch::nn::Linear qkv_{nullptr}, proj_{nullptr};
+  LinearLayer qkv_{nullptr}, proj_{nullptr};
 };
 TORCH_MODULE(WindowAttention);
 
 class MlpImpl : public torch::nn::Module {
  public:
   MlpImpl(int64_t dim, int64_t hidden);
-  at::Tensor forward(const at::Tensor& x);
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& residual);  // residual + mlp(x)
 
  private:
-  torch::nn::Linear fc1_, fc2_;
+  LinearLayer fc1_, fc2_;
 };
 TORCH_MODULE(Mlp);
 

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "core/autocast.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "core/files.h"

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "core/autocast.h"
 #include "core/checkpoint.h"
 #include "core/config.h"
-#include "core/device.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "diffusion/autoencoder.h"

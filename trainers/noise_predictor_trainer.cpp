@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/autocast.h"
 #include "core/device.h"
 #include "core/random.h"
 #include "losses/l1.h"

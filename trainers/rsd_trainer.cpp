@@ -1,5 +1,6 @@
 #include "trainers/rsd_trainer.h"
 
+#include "core/autocast.h"
 #include "core/device.h"
 #include "core/random.h"
 #include "losses/discriminator.h"

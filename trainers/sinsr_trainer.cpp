@@ -1,5 +1,6 @@
 #include "trainers/sinsr_trainer.h"
 
+#include "core/autocast.h"
 #include "core/device.h"
 #include "core/random.h"
 #include "losses/distillation.h"

@@ -1,6 +1,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 
+#include "core/autocast.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "tests/support/fixtures.h"

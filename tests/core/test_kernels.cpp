@@ -4,9 +4,9 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include "core/autocast.h"
 #include "core/channels_last.h"
 #include "core/convolution.h"
-#include "core/device.h"
 #include "core/nearest_codes.h"
 #include "core/random.h"
 #include "core/token_attention.h"

@@ -1,4 +1,4 @@
-#include "core/device.h"
+#include "core/autocast.h"
 #include "diffusion/checkpointing.h"
 #include "tests/support/fixtures.h"
 

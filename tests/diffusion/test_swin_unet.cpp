@@ -1,4 +1,4 @@
-#include "core/device.h"
+#include "core/autocast.h"
 #include "core/error.h"
 #include "core/state_dict.h"
 #include "diffusion/noise_predictor.h"
