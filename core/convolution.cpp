@@ -5,6 +5,7 @@
 #include "core/autocast.h"
 #include "core/channels_last.h"
 #include "core/gradients.h"
+#include "core/pixels.h"
 
 namespace lpnsr {
 namespace {
@@ -39,6 +40,11 @@ bool is_product_of_pixels(const at::Tensor& x, const at::Tensor& weight, int64_t
          x.is_contiguous(at::MemoryFormat::ChannelsLast);
 }
 
+at::Tensor bias_gradient(const at::Tensor& gradient) {
+  // In float32 in LibTorch's order: single roundings move long trajectories.
+  return gradient.scalar_type() == at::kFloat ? gradient.sum({0, 2, 3}) : channel_sums(gradient.permute({0, 2, 3, 1}));
+}
+
 class WinogradFunction : public torch::autograd::Function<WinogradFunction> {
  public:
   // `read`: the weight as it is read, without gradient.
@@ -58,7 +64,7 @@ class WinogradFunction : public torch::autograd::Function<WinogradFunction> {
     variable_list result(4);
     if (ctx->needs_input_grad(0)) result[0] = winograd_input_gradient(gradient, weight);
     if (ctx->needs_input_grad(1)) result[1] = weight_gradient(x, gradient, weight).to(type);
-    if (ctx->saved_data["bias"].toBool() && ctx->needs_input_grad(3)) result[3] = gradient.sum({0, 2, 3}, false, at::kFloat).to(type);
+    if (ctx->saved_data["bias"].toBool() && ctx->needs_input_grad(3)) result[3] = bias_gradient(gradient).to(type);
     return result;
   }
 };
@@ -96,7 +102,7 @@ at::Tensor Conv2dImpl::read_weight() {
 }
 
 at::Tensor Conv2dImpl::forward_with(const at::Tensor& x, const Epilogue& epilogue) {
-  if (is_product_of_pixels(x, weight, stride(), padding()) && PackedWeight::fits(x, weight, bias, epilogue)) {
+  if (is_product_of_pixels(x, weight, stride(), padding()) && PackedWeight::fits(x, weight)) {
     const auto pixels = [](const at::Tensor& map) { return map.defined() ? map.permute({0, 2, 3, 1}) : map; };
     return packed_.multiply(pixels(x), weight, bias, {epilogue.gelu, pixels(epilogue.residual)}).permute({0, 3, 1, 2});
   }

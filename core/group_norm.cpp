@@ -4,62 +4,18 @@
 #include <numeric>
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/autograd.h>
 #include <torch/utils.h>
 
 #include "core/channels_last.h"
 #include "core/gradients.h"
+#include "core/pixels.h"
 
 namespace lpnsr {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-constexpr int64_t kPixelsOfATask = 256;  // fixed, so that sums do not depend on the number of threads
-
-// fn(picture, first pixel, one past the last, its number of a task) for all pixels of all pictures, in parallel.
-template <class Fn>
-void over_pixels(const kernels::Map& map, const Fn& fn) {
-  const int64_t pixels = map.height * map.width, tasks = (pixels + kPixelsOfATask - 1) / kPixelsOfATask;
-  at::parallel_for(0, map.batch * tasks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = i % tasks * kPixelsOfATask;
-      fn(i / tasks, first, std::min(pixels, first + kPixelsOfATask), i);
-    }
-  });
-}
-
-// From here to the end of gradient_terms() plain loops: on few numbers LibTorch's operators would take longer than the sums over the map.
-
-// Two sums for each picture and channel, [N,C] each.
-struct Sums {
-  std::vector<double> one, other;
-};
-
-// Of what `sums(picture, first, last, one, other)` adds up.
-template <class Fn>
-Sums summed(const kernels::Map& map, const Fn& sums) {
-  const auto channels = static_cast<size_t>(map.channels), pictures = static_cast<size_t>(map.batch);
-  const auto tasks = static_cast<size_t>((map.height * map.width + kPixelsOfATask - 1) / kPixelsOfATask);
-  Sums parts{std::vector<double>(pictures * tasks * channels), std::vector<double>(pictures * tasks * channels)};
-  over_pixels(map, [&](int64_t picture, int64_t first, int64_t last, int64_t task) {
-    const auto place = static_cast<size_t>(task) * channels;
-    sums(picture, first, last, parts.one.data() + place, parts.other.data() + place);
-  });
-  const auto added = [&](std::vector<double>& of_tasks) {  // each picture's tasks, into its first one's place; then together
-    for (size_t picture = 0; picture < pictures; ++picture) {
-      double* total = of_tasks.data() + picture * tasks * channels;
-      for (size_t i = channels; i < tasks * channels; ++i) total[i % channels] += total[i];
-      std::copy(total, total + channels, of_tasks.begin() + static_cast<std::ptrdiff_t>(picture * channels));
-    }
-    of_tasks.resize(pictures * channels);
-  };
-  added(parts.one);
-  added(parts.other);
-  return parts;
-}
 
 // Mean and 1 / standard deviation of each group, [N,G] float64 each.
 struct Statistics {
@@ -73,6 +29,8 @@ std::vector<float> for_channels(const T* of_groups, int64_t batch, int64_t group
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(of_groups[static_cast<int64_t>(i) / (channels / groups)]);
   return values;
 }
+
+// From here to the end of gradient_terms() plain loops: on few numbers LibTorch's operators would take longer than the sums over the map.
 
 // From sums of differences to `near` [N,G] float32, which keeps the sum of squares from cancelling where it is near the means.
 Statistics statistics_around(const at::Tensor& near, const at::Tensor& x, double eps) {

@@ -16,18 +16,20 @@ struct Epilogue {
 // Of a result that was computed without it.
 at::Tensor followed(at::Tensor product, const Epilogue& epilogue);
 
-// A weight laid out as products in bfloat16 read it (oneDNN's layout), kept until it is written to.
+// A weight laid out as products in bfloat16 read it (oneDNN's layout), kept until it is written to; its transpose too, for gradients.
 class PackedWeight {
  public:
-  // Whether `multiply` takes them: x in bfloat16 (or autocast to it) on a CPU with products in bfloat16, and no gradient wanted.
-  static bool fits(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Epilogue& epilogue);
-  // epilogue(x weight^T + bias), rounded once: x [...,in], weight [out,in] or [out,in,1,1], bias [out] or undefined -> [...,out], dense.
+  // Whether `multiply` takes them: x in bfloat16, or autocast to it, on a CPU with products in bfloat16.
+  static bool fits(const at::Tensor& x, const at::Tensor& weight);
+  // epilogue(x weight^T + bias): x [...,in], weight [out,in] or [out,in,1,1], bias [out] or undefined -> [...,out], dense. Rounded once
+  // where no gradient is wanted; with gradients in all of them.
   at::Tensor multiply(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Epilogue& epilogue);
   void prepare(const at::Tensor& weight);
 
  private:
-  at::Tensor packed(const at::Tensor& weight);
-  Kept<c10::ScalarType, at::Tensor> packed_;
+  enum class Side { forward, backward };
+  at::Tensor packed(const at::Tensor& weight, Side side);
+  Kept<Side, at::Tensor> packed_;
 };
 
 // torch.nn.Linear.

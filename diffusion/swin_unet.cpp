@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/gradients.h"
 #include "core/state_dict.h"
 #include "diffusion/swin_block.h"
 
@@ -254,10 +255,11 @@ at::Tensor SwinUNetImpl::embed(const at::Tensor& t) {
     return at::silu(time2_(at::silu(time1_(embedding))));
   };
   // To look at steps on a GPU would wait for it; pictures at different steps hardly come again.
-  if (torch::GradMode::is_enabled() || !t.is_cpu() || t.numel() > 1) return make();
+  const auto &w1 = time1_->weight, &b1 = time1_->bias, &w2 = time2_->weight, &b2 = time2_->bias;
+  if (wants_gradient({w1, b1, w2, b2}) || !t.is_cpu() || t.numel() > 1) return make();
   const auto device = stem_->weight.device().type();
   const auto autocast = at::autocast::is_autocast_enabled(device) ? at::autocast::get_autocast_dtype(device) : c10::ScalarType::Undefined;
-  return embeddings_.of({time1_->weight, time1_->bias, time2_->weight, time2_->bias}, {t.clone(), autocast}, make);
+  return embeddings_.of({w1, b1, w2, b2}, {t.clone(), autocast}, make);
 }
 
 std::vector<at::Tensor> SwinUNetImpl::encode(const at::Tensor& x, const at::Tensor& lq, const at::Tensor& noise,

@@ -1,5 +1,7 @@
 #include "diffusion/unet_blocks.h"
 
+#include "core/gradients.h"
+
 namespace lpnsr {
 namespace {
 
@@ -41,8 +43,9 @@ ResidualBlock::Modulation ResidualBlock::modulation(const at::Tensor& embedding)
     const auto scale = parts[0] + 1.0;
     return {out_norm_->weight * scale, at::addcmul(parts[1], out_norm_->bias, scale)};
   };
-  if (torch::GradMode::is_enabled() || embedding.size(0) > 1) return make();
-  return modulations_.of({embedding_->weight, embedding_->bias, out_norm_->weight, out_norm_->bias}, {embedding}, make);
+  const auto &w = embedding_->weight, &b = embedding_->bias, &scale = out_norm_->weight, &shift = out_norm_->bias;
+  if (wants_gradient({embedding, w, b, scale, shift}) || embedding.size(0) > 1) return make();
+  return modulations_.of({w, b, scale, shift}, {embedding}, make);
 }
 
 at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& embedding) {
