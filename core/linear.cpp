@@ -79,11 +79,12 @@ at::Tensor matrix(const at::Tensor& weight) { return weight.dim() == 2 ? weight 
 }  // namespace
 
 at::Tensor followed(at::Tensor product, const Epilogue& epilogue) {
-  const bool gradient = wants_gradient({product, epilogue.residual});
-  if (epilogue.gelu) return gradient ? at::gelu(product) : at::gelu_(product);
+  // Without kernels everything is as the published code does it: that is what LPNSR_KERNELS=off is for.
+  const bool in_place = (kernels::kernels() != nullptr || !product.is_cpu()) && !wants_gradient({product, epilogue.residual});
+  if (epilogue.gelu) return in_place ? at::gelu_(product) : at::gelu(product);
   if (!epilogue.residual.defined()) return product;
-  const bool in_place = !gradient && product.scalar_type() == epilogue.residual.scalar_type();
-  return in_place ? product.add_(epilogue.residual) : epilogue.residual + product;
+  return in_place && product.scalar_type() == epilogue.residual.scalar_type() ? product.add_(epilogue.residual)
+                                                                              : epilogue.residual + product;
 }
 
 bool PackedWeight::fits(const at::Tensor& x, const at::Tensor& weight) {

@@ -18,34 +18,10 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "trainers/signals.h"
 
 namespace lpnsr {
 namespace {
-
-volatile std::sig_atomic_t passed_on = 0;
-extern "C" void pass_on(int signal) { passed_on = signal; }
-
-// While it lives SIGINT and SIGTERM are noted, to be passed on to the ranks. Afterwards they mean again what they meant before: who started
-// the ranks has work of its own to do, and must be stoppable at it.
-class PassOnScope {
- public:
-  PassOnScope() : interrupt_{}, terminate_{} {
-    passed_on = 0;
-    struct sigaction action {};
-    action.sa_handler = pass_on;
-    sigaction(SIGINT, &action, &interrupt_);
-    sigaction(SIGTERM, &action, &terminate_);
-  }
-  ~PassOnScope() {
-    sigaction(SIGINT, &interrupt_, nullptr);
-    sigaction(SIGTERM, &terminate_, nullptr);
-  }
-  PassOnScope(const PassOnScope&) = delete;
-  PassOnScope& operator=(const PassOnScope&) = delete;
-
- private:
-  struct sigaction interrupt_, terminate_;
-};
 
 // A port of this machine that is bound already, so that no other program can take it before rank 0 listens.
 struct BoundPort {
@@ -98,7 +74,8 @@ pid_t start(int64_t rank, int64_t count, const BoundPort& bound, const Arguments
 
 int launch(int64_t processes, const Arguments& arguments) {
   const BoundPort bound = bind_port();
-  const PassOnScope scope;
+  // To be passed on to the ranks. Afterwards signals mean again what they meant: who started the ranks must be stoppable at what follows.
+  const SignalScope signals(SignalScope::Second::is_noted);
 
   std::vector<pid_t> ranks;
   for (int64_t rank = 0; rank < processes; ++rank) {
@@ -134,13 +111,13 @@ int launch(int64_t processes, const Arguments& arguments) {
       }
       continue;
     }
-    if (passed_on != 0) tell_all(std::exchange(passed_on, 0));
+    if (const int signal = SignalScope::take(); signal != 0) tell_all(signal);
     // The others notice the loss themselves and say so; what does not end by then never will.
     if (failed_at && std::chrono::steady_clock::now() > *failed_at + kGrace) tell_all(SIGKILL);
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   // One that came after the last rank had ended reached none of them.
-  const int unheard = passed_on;
+  const int unheard = SignalScope::received();
   return unheard != 0 ? 128 + unheard : status;
 }
 

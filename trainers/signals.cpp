@@ -1,5 +1,7 @@
 #include "trainers/signals.h"
 
+#include <utility>
+
 namespace lpnsr {
 namespace {
 
@@ -8,11 +10,11 @@ extern "C" void remember_signal(int signal) { received_signal = signal; }
 
 }  // namespace
 
-SignalScope::SignalScope() : interrupt_{}, terminate_{} {
+SignalScope::SignalScope(Second second) : interrupt_{}, terminate_{} {
   received_signal = 0;
   struct sigaction action {};
   action.sa_handler = remember_signal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  if (second == Second::ends_the_program) action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigaction(SIGINT, &action, &interrupt_);
   sigaction(SIGTERM, &action, &terminate_);
 }
@@ -23,5 +25,7 @@ SignalScope::~SignalScope() {
 }
 
 int SignalScope::received() { return received_signal; }
+
+int SignalScope::take() { return std::exchange(received_signal, 0); }
 
 }  // namespace lpnsr

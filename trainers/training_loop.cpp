@@ -139,7 +139,7 @@ TrainingLoop::TrainingLoop(const Experiment& experiment, const TrainingRun& run)
 }
 
 int TrainingLoop::run() {
-  const SignalScope signals;
+  const SignalScope signals(SignalScope::Second::ends_the_program);  // the first one ends the run after the current iteration
   while (iteration_ < training().iterations) {
     iterate();
     if (signal_ != 0 && iteration_ < training().iterations) {
