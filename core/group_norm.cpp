@@ -34,8 +34,8 @@ std::vector<float> for_channels(const T* of_groups, int64_t batch, int64_t group
 
 // From sums of differences to `near` [N,G] float32, which keeps the sum of squares from cancelling where it is near the means.
 Statistics statistics_around(const at::Tensor& near, const at::Tensor& x, double eps) {
-  const int64_t batch = x.size(0), channels = x.size(1), groups = near.size(1);
-  const double count = static_cast<double>(x.size(2) * x.size(3) * (channels / groups));
+  const int64_t batch = x.size(0), channels = x.size(1), groups = near.size(1), width = channels / groups;
+  const auto count = static_cast<double>(x.size(2) * x.size(3) * width);
   const auto* pivot = near.const_data_ptr<float>();
   const auto pivots = for_channels(pivot, batch, groups, channels);
   const auto map = map_of(x);
@@ -45,7 +45,7 @@ Statistics statistics_around(const at::Tensor& near, const at::Tensor& x, double
   Statistics s{at::empty({batch, groups}, at::kDouble), at::empty({batch, groups}, at::kDouble)};
   auto *mean = s.mean.data_ptr<double>(), *rstd = s.rstd.data_ptr<double>();
   for (int64_t i = 0; i < batch * groups; ++i) {
-    const auto of_group = [first = i * (channels / groups), last = (i + 1) * (channels / groups)](const std::vector<double>& values) {
+    const auto of_group = [first = i * width, last = (i + 1) * width](const std::vector<double>& values) {
       return std::accumulate(values.begin() + first, values.begin() + last, 0.0);
     };
     const double offset = of_group(sums.one) / count, variance = std::max(of_group(sums.other) / count - offset * offset, 0.0);
@@ -73,7 +73,7 @@ at::Tensor first_means(const at::Tensor& x, int64_t groups) {
   const int64_t batch = x.size(0), width = x.size(1) / groups;
   // Summed in LibTorch's order: single roundings in float32 move long trajectories.
   if (x.scalar_type() == at::kFloat) return x.as_strided({batch, groups, width}, {x.stride(0), width, 1}).mean(2);
-  const auto means = at::empty({batch, groups}, at::kFloat);
+  auto means = at::empty({batch, groups}, at::kFloat);
   for (int64_t i = 0; i < batch * groups; ++i) {
     const auto* values = x.const_data_ptr<at::BFloat16>() + i / groups * x.stride(0) + i % groups * width;
     means.data_ptr<float>()[i] = std::accumulate(values, values + width, 0.0F) / static_cast<float>(width);

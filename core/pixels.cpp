@@ -21,7 +21,7 @@ at::Tensor channel_sums(const at::Tensor& x) {
   const auto sums = summed(map, [&](int64_t picture, int64_t first, int64_t last, double* sum, double* square) {
     k->moments(map, picture, first, last, zero.data(), sum, square);
   });
-  const auto result = at::empty({channels}, at::kFloat);
+  auto result = at::empty({channels}, at::kFloat);
   std::copy(sums.one.begin(), sums.one.end(), result.data_ptr<float>());
   return result;
 }
