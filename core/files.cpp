@@ -246,6 +246,14 @@ void make_output_folder(const fs::path& path) {
     throw Error(fmt::format("{}: the output folder cannot be written to: {}", path.string(), reason(errno)));
 }
 
+void make_folder_of(const fs::path& file) {
+  if (file.empty()) return;
+  std::error_code code;
+  if (fs::is_directory(file, code) || !file.has_filename())
+    throw Error(fmt::format("{}: cannot be written: it is a folder", file.string()));
+  make_output_folder(file.has_parent_path() ? file.parent_path() : fs::path("."));
+}
+
 std::string lower_case_extension(const fs::path& path) {
   std::string extension = path.extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });

@@ -27,6 +27,10 @@ std::string read_file(const std::filesystem::path& path);  // throws Error that 
 // Creates the folder and its parents. Throws Error that says why it cannot be written to.
 void make_output_folder(const std::filesystem::path& path);
 
+// The same for the folder of a file that is to be written when the work is done; an empty name is no file. Throws Error also where `file`
+// is a folder.
+void make_folder_of(const std::filesystem::path& file);
+
 // Of the pictures that can be read, in lower case; where two hold the same picture the earlier is preferred.
 inline constexpr std::array<std::string_view, 7> kImageExtensions = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"};
 std::string lower_case_extension(const std::filesystem::path& path);

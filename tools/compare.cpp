@@ -43,7 +43,7 @@ int run_compare(const Arguments& arguments) {
   page.low_resolution = low_resolution;
   page.reference = reference;
   const std::filesystem::path file = output;
-  if (file.has_parent_path()) make_output_folder(file.parent_path());
+  make_folder_of(file);
   write_slider_page(page, file);
   std::cout << file.string() << "\n";
   return 0;

@@ -124,6 +124,7 @@ int run_degrade(const Arguments& arguments) {
   }
 
   const int64_t threads = one_picture_a_thread(common);
+  make_folder_of(report_file);
   make_output_folder(output);
   for (const auto& job : jobs) make_output_folder(job.output.parent_path());
   DegradationReport report;

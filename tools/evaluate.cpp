@@ -56,11 +56,12 @@ int run_evaluate(const Arguments& arguments) {
   for (const auto& metric : chosen) {
     if (metric.needs_reference() && reference.empty()) throw UsageError("metric '" + metric.name + "' needs --reference");
   }
+  for (const auto* file : {&csv_file, &json_file, &markdown_file, &latex_file}) make_folder_of(*file);  // before hours of scoring
   const auto methods = parse_methods(restored);
+  if (methods.size() == 1 && !latex_file.empty()) throw UsageError("--latex writes the table of several methods; one was named");
   std::string table, csv, latex;
   nlohmann::json json;
   if (methods.size() == 1) {
-    if (!latex_file.empty()) throw UsageError("--latex writes the table of several methods; one was named");
     const auto evaluation = evaluate(pair_pictures(methods.front().folder, reference), chosen);
     table = evaluation.table();
     csv = evaluation.csv();

@@ -168,6 +168,19 @@ TEST(OutputFolder, SaysWhyItCannotBe) {
   EXPECT_THROW_MESSAGE(make_output_folder(""), Error, HasSubstr("empty"));
 }
 
+TEST(OutputFolder, OfAFile) {
+  const TemporaryFolder folder;
+  make_folder_of(folder / "a/b/scores.csv");
+  EXPECT_TRUE(fs::is_directory(folder / "a/b"));
+  EXPECT_FALSE(fs::exists(folder / "a/b/scores.csv"));
+  make_folder_of("");
+  make_folder_of("scores.csv");
+  EXPECT_THROW_MESSAGE(make_folder_of(folder / "a"), Error, HasSubstr("is a folder"));
+  EXPECT_THROW_MESSAGE(make_folder_of(folder / "new/"), Error, HasSubstr("is a folder"));
+  write_text(folder / "file", "x");
+  EXPECT_THROW_MESSAGE(make_folder_of(folder / "file/scores.csv"), Error, HasSubstr("is a file"));
+}
+
 TEST(OutputFolder, SaysThatItMayNot) {
   const TemporaryFolder folder;
   fs::create_directory(folder / "closed");

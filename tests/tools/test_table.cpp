@@ -138,6 +138,14 @@ TEST_F(TableCommand, EqualsRestoreAndEvaluate) {
   EXPECT_EQ(json["blocks"][0]["rows"][1]["cells"]["psnr"]["seeds"][1], nlohmann::json::parse(scored.out)["mean"]["psnr"]);
 }
 
+// An output that cannot be written is told before the work: the pictures that are missing too would otherwise be told first.
+TEST_F(TableCommand, EvaluateLooksAtItsOutputsFirst) {
+  const auto refused = run_program(
+      {"evaluate", "--restored", path("missing"), "--reference", path("hr"), "--metrics", "psnr", "--csv", path("two.toml/scores.csv")});
+  EXPECT_NE(refused.status, 0);
+  EXPECT_THAT(refused.err, HasSubstr("'" + path("two.toml") + "' is a file"));
+}
+
 TEST_F(TableCommand, KeepsWhatIsComputedAndAChangedKeyRecomputesItsRowOnly) {
   ASSERT_EQ(table().status, 0);
   const auto first = kept();
