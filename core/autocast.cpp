@@ -21,10 +21,12 @@ AutocastScope::~AutocastScope() {
   at::autocast::set_autocast_dtype(device_, previous_type_);
 }
 
-at::Tensor autocast_input(const at::Tensor& x) {
+c10::ScalarType autocast_type(const at::Tensor& x) {
   const auto device = x.device().type();
-  if (!at::autocast::is_autocast_enabled(device) || !x.is_floating_point() || x.scalar_type() == at::kDouble) return x;
-  return x.to(at::autocast::get_autocast_dtype(device));
+  if (!at::autocast::is_autocast_enabled(device) || !x.is_floating_point() || x.scalar_type() == at::kDouble) return x.scalar_type();
+  return at::autocast::get_autocast_dtype(device);
 }
+
+at::Tensor autocast_input(const at::Tensor& x) { return x.to(autocast_type(x)); }
 
 }  // namespace lpnsr

@@ -19,7 +19,8 @@ class AutocastScope {
   c10::ScalarType previous_type_;
 };
 
-// What autocast makes of the input of a convolution or a matrix product.
+// What autocast makes of the input of a convolution or a matrix product, and the type it gives it.
+c10::ScalarType autocast_type(const at::Tensor& x);
 at::Tensor autocast_input(const at::Tensor& x);
 
 }  // namespace lpnsr

@@ -34,9 +34,13 @@ at::Tensor weight_gradient(const at::Tensor& x, const at::Tensor& gradient, cons
                                               {0, 0}, 1, {false, true, false}));
 }
 
+bool is_pointwise(const at::Tensor& weight, int64_t stride, int64_t padding) {
+  return stride == 1 && padding == 0 && weight.size(2) == 1 && weight.size(3) == 1;
+}
+
 // Of a 1x1 convolution of a map whose pixels lie together.
 bool is_product_of_pixels(const at::Tensor& x, const at::Tensor& weight, int64_t stride, int64_t padding) {
-  return stride == 1 && padding == 0 && weight.size(2) == 1 && weight.size(3) == 1 && kernels_fit(x) && x.size(1) == weight.size(1) &&
+  return is_pointwise(weight, stride, padding) && kernels_fit(x) && x.size(1) == weight.size(1) &&
          x.is_contiguous(at::MemoryFormat::ChannelsLast);
 }
 
@@ -110,7 +114,7 @@ at::Tensor Conv2dImpl::forward_with(const at::Tensor& x, const Epilogue& epilogu
 }
 
 void Conv2dImpl::prepare() {
-  if (weight.size(2) == 1 && weight.size(3) == 1 && stride() == 1 && padding() == 0) packed_.prepare(weight);
+  if (is_pointwise(weight, stride(), padding())) packed_.prepare(weight);
 }
 
 at::Tensor Conv2dImpl::forward_enlarged(const at::Tensor& x) {

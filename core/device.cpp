@@ -3,7 +3,6 @@
 #include <charconv>
 
 #include <ATen/Parallel.h>
-#include <ATen/autocast_mode.h>
 #include <fmt/format.h>
 #include <opencv2/core/utility.hpp>
 

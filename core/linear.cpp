@@ -89,7 +89,7 @@ at::Tensor followed(at::Tensor product, const Epilogue& epilogue) {
 
 bool PackedWeight::fits(const at::Tensor& x, const at::Tensor& weight) {
   return products_in_bfloat16() && x.is_cpu() && weight.is_cpu() && !weight.is_inference() && x.numel() > 0 &&
-         autocast_input(x).scalar_type() == at::kBFloat16;
+         autocast_type(x) == at::kBFloat16;
 }
 
 at::Tensor PackedWeight::packed(const at::Tensor& weight, Side side) {

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "core/channels_last.h"
+
 namespace lpnsr {
 
 at::Tensor channel_sums(const at::Tensor& x) {
@@ -11,12 +13,7 @@ at::Tensor channel_sums(const at::Tensor& x) {
   if (k == nullptr || x.scalar_type() != at::kBFloat16 || channels % k->lanes != 0 || x.numel() == 0)
     return x.reshape({-1, channels}).sum(0, false, at::kFloat);
   const auto dense = x.contiguous();
-  const kernels::Map map{.data = const_cast<void*>(dense.const_data_ptr()),
-                         .bfloat16 = true,
-                         .batch = 1,
-                         .height = 1,
-                         .width = x.numel() / channels,
-                         .channels = channels};
+  const auto map = map_of(dense.view({1, 1, -1, channels}).permute({0, 3, 1, 2}));  // one row of pixels
   const std::vector<float> zero(static_cast<size_t>(channels), 0.0F);
   const auto sums = summed(map, [&](int64_t picture, int64_t first, int64_t last, double* sum, double* square) {
     k->moments(map, picture, first, last, zero.data(), sum, square);

@@ -11,10 +11,12 @@ namespace lpnsr {
 
 inline constexpr int64_t kPixelsOfATask = 256;  // fixed, so that sums do not depend on the number of threads
 
+inline int64_t tasks_of_picture(const kernels::Map& map) { return (map.height * map.width + kPixelsOfATask - 1) / kPixelsOfATask; }
+
 // fn(picture, first pixel, one past the last, its number of a task) for all pixels of all pictures, in parallel.
 template <class Fn>
 void over_pixels(const kernels::Map& map, const Fn& fn) {
-  const int64_t pixels = map.height * map.width, tasks = (pixels + kPixelsOfATask - 1) / kPixelsOfATask;
+  const int64_t pixels = map.height * map.width, tasks = tasks_of_picture(map);
   at::parallel_for(0, map.batch * tasks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i % tasks * kPixelsOfATask;
@@ -32,7 +34,7 @@ struct Sums {
 template <class Fn>
 Sums summed(const kernels::Map& map, const Fn& sums) {
   const auto channels = static_cast<size_t>(map.channels), pictures = static_cast<size_t>(map.batch);
-  const auto tasks = static_cast<size_t>((map.height * map.width + kPixelsOfATask - 1) / kPixelsOfATask);
+  const auto tasks = static_cast<size_t>(tasks_of_picture(map));
   Sums parts{std::vector<double>(pictures * tasks * channels), std::vector<double>(pictures * tasks * channels)};
   over_pixels(map, [&](int64_t picture, int64_t first, int64_t last, int64_t task) {
     const auto place = static_cast<size_t>(task) * channels;
