@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <opencv2/core/utility.hpp>
@@ -36,6 +37,10 @@ c10::ScalarType parse_precision(std::string_view text) {
   if (text == "bf16") return c10::kBFloat16;
   if (text == "fp16") return c10::kHalf;
   throw UsageError(fmt::format("precision '{}': must be fp32, bf16 or fp16{}", text, did_you_mean(text, {"fp32", "bf16", "fp16"})));
+}
+
+at::Tensor sent_to(const at::Tensor& tensor, c10::Device device) {
+  return device.is_cpu() || !tensor.is_cpu() ? tensor.to(device) : tensor.pin_memory().to(device, /*non_blocking=*/true);
 }
 
 void set_threads(int64_t threads) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
@@ -12,6 +13,8 @@ namespace lpnsr {
 c10::Device parse_device(std::string_view text);
 // "fp32", "bf16" or "fp16".
 c10::ScalarType parse_precision(std::string_view text);
+// A copy on a GPU from pinned memory, which is not waited for; a tensor that is there already, and any on the CPU, as it is.
+at::Tensor sent_to(const at::Tensor& tensor, c10::Device device);
 // 0 leaves LibTorch's choice (all cores).
 void set_threads(int64_t threads);
 

@@ -1,13 +1,14 @@
 #pragma once
 // Passes through a frozen network as CUDA graphs: hundreds of small launches become one.
+#include <any>
 #include <functional>
 #include <list>
-#include <memory>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
+#include "core/cuda_graph.h"
 #include "core/kept.h"
 
 namespace lpnsr {
@@ -27,12 +28,10 @@ class GraphScope {
 class GraphedPasses {
  public:
   using Pass = std::function<at::Tensor(const std::vector<at::Tensor>& inputs)>;
-  // Runs `work` once or more and returns what does the same again on the same memory. Throws c10::Error where it cannot.
-  using Recorder = std::function<std::function<void()>(const std::function<void()>& work)>;
 
   // By CUDA graphs; without CUDA there are none.
-  GraphedPasses();
-  GraphedPasses(c10::DeviceType device, Recorder recorder) : device_(device), recorder_(std::move(recorder)) {}
+  GraphedPasses() : GraphedPasses(c10::kCUDA, cuda_graph_recorder()) {}
+  GraphedPasses(c10::DeviceType device, GraphRecorder recorder) : device_(device), recorder_(std::move(recorder)) {}
 
   // pass(inputs), some of which may be undefined. Within a GraphScope, on the recorder's device, without gradients and autocast and where
   // `network` is frozen: recorded when shapes, types and the tensor `constant` come a second time, replayed from then on, and recorded anew
@@ -43,9 +42,10 @@ class GraphedPasses {
  private:
   struct Graph {
     at::Tensor constant;
-    std::vector<at::Tensor> inputs;  // the graph reads these
-    at::Tensor result;               // and writes this
-    std::function<void()> replay;    // undefined as long as nothing is recorded
+    GraphInputs inputs;
+    at::Tensor result = {};             // the graph writes this
+    std::function<void()> replay = {};  // undefined as long as nothing is recorded
+    std::vector<std::any> kept = {};    // that it reads besides
     bool refused = false;
   };
   bool fits(const torch::nn::Module& network, const at::Tensor& input);
@@ -53,7 +53,7 @@ class GraphedPasses {
   at::Tensor record(Graph& graph, const std::vector<at::Tensor>& inputs, const Pass& pass) const;
 
   c10::DeviceType device_;
-  Recorder recorder_;
+  GraphRecorder recorder_;
   std::vector<at::Tensor> weights_;  // listing those of a network takes longer than starting a graph
   SeenWeights seen_;
   std::list<Graph> graphs_;  // whose addresses stay

@@ -9,15 +9,6 @@
 namespace lpnsr {
 namespace {
 
-// table[t] as [N,1,1,1] of the type and device of `like`. The look-up happens where t lies, so that a t on the CPU costs no
-// synchronisation.
-at::Tensor at_steps(const std::vector<double>& table, const at::Tensor& t, const at::Tensor& like) {
-  std::vector<int64_t> shape(static_cast<size_t>(like.dim()), 1);
-  shape[0] = t.numel();
-  const auto values = torch::tensor(table, torch::kFloat64).to(t.device(), like.scalar_type());
-  return values.index_select(0, t.flatten()).to(like.device()).reshape(shape);
-}
-
 size_t checked(const NoiseSchedule& schedule, int64_t t, int64_t first = 0) {
   if (t < first || t >= schedule.steps()) {
     throw UsageError(fmt::format("step index {} is outside {}..{} of this schedule", t, first, schedule.steps() - 1));
@@ -27,8 +18,21 @@ size_t checked(const NoiseSchedule& schedule, int64_t t, int64_t first = 0) {
 
 }  // namespace
 
+at::Tensor ResidualShift::at(std::vector<double> NoiseSchedule::*table, const at::Tensor& t, const at::Tensor& like) const {
+  const auto values = tables_.of({}, {table, t.device(), like.scalar_type()},
+                                 [&] { return torch::tensor(schedule_.*table, torch::kFloat64).to(t.device(), like.scalar_type()); });
+  std::vector<int64_t> shape(static_cast<size_t>(like.dim()), 1);
+  shape[0] = t.numel();
+  return values.index_select(0, t.flatten()).to(like.device()).reshape(shape);
+}
+
+at::Tensor ResidualShift::timesteps(const at::Tensor& t) const {
+  const auto table = timesteps_.of({}, t.device(), [&] { return torch::tensor(schedule_.timestep, torch::kInt64).to(t.device()); });
+  return table.index_select(0, t.flatten());
+}
+
 at::Tensor ResidualShift::q_sample(const at::Tensor& x0, const at::Tensor& y, const at::Tensor& t, const at::Tensor& noise) const {
-  return x0 + at_steps(schedule_.eta, t, x0) * (y - x0) + at_steps(schedule_.sqrt_eta, t, x0) * schedule_.kappa * noise;
+  return x0 + at(&NoiseSchedule::eta, t, x0) * (y - x0) + at(&NoiseSchedule::sqrt_eta, t, x0) * schedule_.kappa * noise;
 }
 
 at::Tensor ResidualShift::prior_sample(const at::Tensor& y, const at::Tensor& noise, int64_t t) const {
@@ -36,7 +40,7 @@ at::Tensor ResidualShift::prior_sample(const at::Tensor& y, const at::Tensor& no
 }
 
 at::Tensor ResidualShift::posterior_mean(const at::Tensor& x_t, const at::Tensor& x0, const at::Tensor& t) const {
-  return at_steps(schedule_.posterior_coef_xt, t, x_t) * x_t + at_steps(schedule_.posterior_coef_x0, t, x_t) * x0;
+  return at(&NoiseSchedule::posterior_coef_xt, t, x_t) * x_t + at(&NoiseSchedule::posterior_coef_x0, t, x_t) * x0;
 }
 
 at::Tensor ResidualShift::posterior_mean(const at::Tensor& x_t, const at::Tensor& x0, int64_t t) const {
@@ -60,7 +64,7 @@ at::Tensor ResidualShift::deterministic_step(const at::Tensor& x_t, const at::Te
 double ResidualShift::posterior_deviation(int64_t t) const { return std::sqrt(schedule_.posterior_variance[checked(schedule_, t)]); }
 
 at::Tensor ResidualShift::scale_input(const at::Tensor& x_t, const at::Tensor& t) const {
-  return x_t / (at_steps(schedule_.eta, t, x_t) * (schedule_.kappa * schedule_.kappa) + 1.0).sqrt();
+  return x_t / (at(&NoiseSchedule::eta, t, x_t) * (schedule_.kappa * schedule_.kappa) + 1.0).sqrt();
 }
 
 at::Tensor ResidualShift::scale_input(const at::Tensor& x_t, int64_t t) const {
@@ -70,7 +74,7 @@ at::Tensor ResidualShift::scale_input(const at::Tensor& x_t, int64_t t) const {
 }
 
 at::Tensor ResidualShift::eps_from_xstart(const at::Tensor& x_t, const at::Tensor& x0, const at::Tensor& y, const at::Tensor& t) const {
-  return (x_t - x0 - at_steps(schedule_.eta, t, x_t) * (y - x0)) / (at_steps(schedule_.sqrt_eta, t, x_t) * schedule_.kappa);
+  return (x_t - x0 - at(&NoiseSchedule::eta, t, x_t) * (y - x0)) / (at(&NoiseSchedule::sqrt_eta, t, x_t) * schedule_.kappa);
 }
 
 at::Tensor ResidualShift::optimal_noise(const at::Tensor& x0, const at::Tensor& y, const at::Tensor& posterior_mean, int64_t t) const {

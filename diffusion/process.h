@@ -3,6 +3,7 @@
 // tensor's type.
 #include <ATen/core/Tensor.h>
 
+#include "core/kept.h"
 #include "diffusion/schedule.h"
 
 namespace lpnsr {
@@ -28,6 +29,8 @@ class ResidualShift {
   at::Tensor deterministic_step(const at::Tensor& x_t, const at::Tensor& x0, const at::Tensor& y, int64_t t) const;
   // sqrt of Eq. 6; 0 at index 0.
   double posterior_deviation(int64_t t) const;
+  // What the networks are told at the indices t, where these lie.
+  at::Tensor timesteps(const at::Tensor& t) const;
   // What the denoiser is given: x_t / sqrt(kappa^2 eta_t + 1), the root in float32 as published.
   at::Tensor scale_input(const at::Tensor& x_t, const at::Tensor& t) const;
   at::Tensor scale_input(const at::Tensor& x_t, int64_t t) const;
@@ -37,7 +40,19 @@ class ResidualShift {
   at::Tensor optimal_noise(const at::Tensor& x0, const at::Tensor& y, const at::Tensor& posterior_mean, int64_t t) const;
 
  private:
+  // A table of the schedule where and as it is read: fetched once, so that no step waits for it.
+  struct Table {
+    std::vector<double> NoiseSchedule::*values;
+    c10::Device device;
+    c10::ScalarType type;
+    bool operator==(const Table&) const = default;
+  };
+  // The table at t as [N,1,1,1] of the type and device of `like`; looked up where t lies.
+  at::Tensor at(std::vector<double> NoiseSchedule::*table, const at::Tensor& t, const at::Tensor& like) const;
+
   NoiseSchedule schedule_;
+  mutable Kept<Table, at::Tensor> tables_;
+  mutable Kept<c10::Device, at::Tensor> timesteps_;
 };
 
 }  // namespace lpnsr

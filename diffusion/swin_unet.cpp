@@ -3,9 +3,9 @@
 #include <bit>
 #include <numeric>
 
-#include <ATen/autocast_mode.h>
 #include <fmt/ranges.h>
 
+#include "core/autocast.h"
 #include "core/error.h"
 #include "core/gradients.h"
 #include "core/state_dict.h"
@@ -249,17 +249,21 @@ at::Tensor SwinUNetImpl::run(UNetStage& stage, const at::Tensor& h, const at::Te
                     stage.parameters(), options_.dropout > 0.0);
 }
 
+// To look at steps on a GPU would wait for it; pictures at different steps hardly come again.
+bool SwinUNetImpl::kept_for(const at::Tensor& t) { return t.is_cpu() && t.numel() == 1; }
+
+at::Tensor SwinUNetImpl::sinusoid(const at::Tensor& t) {
+  const auto device = stem_->weight.device();
+  const auto type = stem_->weight.scalar_type();
+  const auto make = [&] { return timestep_embedding(t.to(device), options_.model_channels).to(type); };
+  return kept_for(t) ? sinusoids_.of({}, {t.clone(), device, type}, make) : make();
+}
+
 at::Tensor SwinUNetImpl::embed(const at::Tensor& t) {
-  const auto make = [&] {
-    const auto embedding = timestep_embedding(t.to(stem_->weight.device()), options_.model_channels).to(stem_->weight.scalar_type());
-    return at::silu(time2_(at::silu(time1_(embedding))));
-  };
-  // To look at steps on a GPU would wait for it; pictures at different steps hardly come again.
+  const auto make = [&] { return at::silu(time2_(at::silu(time1_(sinusoid(t))))); };
   const auto &w1 = time1_->weight, &b1 = time1_->bias, &w2 = time2_->weight, &b2 = time2_->bias;
-  if (wants_gradient({w1, b1, w2, b2}) || !t.is_cpu() || t.numel() > 1) return make();
-  const auto device = stem_->weight.device().type();
-  const auto autocast = at::autocast::is_autocast_enabled(device) ? at::autocast::get_autocast_dtype(device) : c10::ScalarType::Undefined;
-  return embeddings_.of({w1, b1, w2, b2}, {t.clone(), autocast}, make);
+  if (wants_gradient({w1, b1, w2, b2}) || !kept_for(t)) return make();
+  return embeddings_.of({w1, b1, w2, b2}, {t.clone(), w1.device(), autocast_type(w1)}, make);
 }
 
 std::vector<at::Tensor> SwinUNetImpl::encode(const at::Tensor& x, const at::Tensor& lq, const at::Tensor& noise,

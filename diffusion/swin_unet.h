@@ -67,6 +67,8 @@ class SwinUNetImpl : public torch::nn::Module {
   void check(const at::Tensor& x, const at::Tensor& t, const at::Tensor& lq, const at::Tensor& noise) const;
   // The outputs of the input blocks, the stem's first.
   std::vector<at::Tensor> encode(const at::Tensor& x, const at::Tensor& lq, const at::Tensor& noise, const at::Tensor& embedding);
+  static bool kept_for(const at::Tensor& t);
+  at::Tensor sinusoid(const at::Tensor& t);  // its sinusoidal embedding beside the weights; sent to a GPU once for each step
   // SiLU(time embedding), [N,E]. A frozen network returns the same tensor for the same steps, so that its blocks keep what they make of it.
   at::Tensor embed(const at::Tensor& t);
   at::Tensor pass(const at::Tensor& x, const at::Tensor& lq, const at::Tensor& noise, const at::Tensor& embedding);
@@ -79,10 +81,11 @@ class SwinUNetImpl : public torch::nn::Module {
   torch::nn::Linear time1_{nullptr}, time2_{nullptr};
   struct Steps {
     at::Tensor t;
-    c10::ScalarType autocast;  // Undefined: off
-    bool operator==(const Steps& other) const { return autocast == other.autocast && at::equal(t, other.t); }
+    c10::Device device;
+    c10::ScalarType type;  // of what is computed from them
+    bool operator==(const Steps& other) const { return device == other.device && type == other.type && at::equal(t, other.t); }
   };
-  Kept<Steps, at::Tensor> embeddings_;
+  Kept<Steps, at::Tensor> embeddings_, sinusoids_;
   GraphedPasses passes_;
   std::vector<Conv2d> condition_convs_;
   std::vector<std::shared_ptr<Downsample>> condition_downsamples_;

@@ -21,11 +21,12 @@ namespace lpnsr {
 
 namespace {
 
-Placement place(const std::string& device, int64_t patience) {
+Placement place(const std::string& device, const TrainingOptions& training) {
   const RankSettings settings = rank_settings_from_environment();
   Placement placement;
   placement.device = parse_device(device == "cuda" && settings.count > 1 ? fmt::format("cuda:{}", settings.local_rank) : device);
-  placement.ranks = Ranks(settings, placement.device, std::chrono::seconds(patience));
+  placement.ranks = Ranks(settings, placement.device, std::chrono::seconds(training.patience));
+  if (training.cuda_graphs && !placement.device.is_cpu()) placement.recorder = cuda_graph_recorder();
   if (settings.rank > 0) set_log_level(LogLevel::warning);
   return placement;
 }
@@ -100,7 +101,7 @@ int run_train(const Arguments& arguments) {
   run.output =
       output.empty() ? std::filesystem::path("runs") / std::filesystem::path(experiment_file).stem() : std::filesystem::path(output);
   run.weights = weights_folder(common.weights_dir);
-  run.placement = place(common.device, experiment.training.patience);
+  run.placement = place(common.device, experiment.training);
   if (!experiment.validation.folders.empty()) run.scores = scores_of(experiment.validation.metrics, run.weights);
   const int signal = run_training(experiment, run);
   if (run.placement.ranks.first()) write_run_report(run.output);

@@ -20,10 +20,11 @@ AutoencoderTrainer::AutoencoderTrainer(const Experiment& experiment, Autoencoder
       latent_variance_(torch::ones({experiment.system.autoencoder.embed_dim})) {
   // The codebook has no gradient while nothing is quantised.
   const Gradients gradients = experiment.training.quantise_after > 0 ? Gradients::some : Gradients::all;
-  trained_ = std::make_unique<TrainedNetwork>(autoencoder_.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks, gradients);
+  const Placement without_graphs{placement.device, placement.ranks};  // codes are counted on the host
+  trained_ = std::make_unique<TrainedNetwork>(autoencoder_.ptr(), experiment, experiment.optimizer.ema_rate, without_graphs, gradients);
   if (experiment.losses.gan > 0) {
     adversary_ = std::make_unique<Adversary>(
-        experiment, stream_seed(static_cast<uint64_t>(experiment.seed), "discriminator's initial weights"), placement);
+        experiment, stream_seed(static_cast<uint64_t>(experiment.seed), "discriminator's initial weights"), without_graphs);
   }
 }
 
@@ -34,7 +35,8 @@ std::vector<TrainingMethod::Due> AutoencoderTrainer::due(const StepPosition& pos
   return networks;
 }
 
-void AutoencoderTrainer::accumulate(const Part& part, const StepPosition& position, Scalars& scalars) {
+Scalars AutoencoderTrainer::passes(const Part& part, const StepPosition& position, const std::vector<at::Tensor>&) {
+  Scalars scalars;
   const LossOptions& weights = experiment_.losses;
   const bool adversarial = adversary_ && adversary_->playing(position);
   const at::Tensor hr = part.batch.hr * 2 - 1;
@@ -75,6 +77,7 @@ void AutoencoderTrainer::accumulate(const Part& part, const StepPosition& positi
   scalars.add("total", total);
   trained_->backward(total, part.of_many, part.last());
   if (adversarial) adversary_->accumulate(part.batch.hr, image / 2 + 0.5, part, scalars);
+  return scalars;
 }
 
 void AutoencoderTrainer::updated(const StepPosition& position, Metrics& metrics) {

@@ -15,12 +15,14 @@ class AutoencoderTrainer : public TrainingMethod {
   AutoencoderTrainer(const Experiment& experiment, Autoencoder autoencoder, PerceptualLoss lpips, const Placement& placement = {});
 
   std::vector<Due> due(const StepPosition& position) override;
-  void accumulate(const Part& part, const StepPosition& position, Scalars& scalars) override;
   void updated(const StepPosition& position, Metrics& metrics) override;
   std::vector<Member> trained() const override;
   StateDict save() const override;
   void load(const StateDict& saved, const std::string& origin) override;
   at::Tensor restored(const Batch& batch) override;
+
+ protected:
+  Scalars passes(const Part& part, const StepPosition& position, const std::vector<at::Tensor>& draws) override;
 
  private:
   // Running averages of the latents' mean and of their variance within a picture, of each channel.

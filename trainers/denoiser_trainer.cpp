@@ -12,7 +12,8 @@ namespace lpnsr {
 
 DenoiserTrainer::DenoiserTrainer(const Experiment& experiment, SwinUNet denoiser, Autoencoder autoencoder, PerceptualLoss lpips,
                                  const Placement& placement)
-    : experiment_(experiment),
+    : TrainingMethod(placement.recorder),
+      experiment_(experiment),
       device_(placement.device),
       precision_(parse_precision(experiment.training.precision)),
       process_(make_schedule(experiment.system.schedule)),
@@ -21,7 +22,7 @@ DenoiserTrainer::DenoiserTrainer(const Experiment& experiment, SwinUNet denoiser
       lpips_(std::move(lpips)) {
   freeze(*autoencoder_);
   denoiser_->recompute(parse_recomputed(experiment.training.recompute));
-  trained_ = std::make_unique<TrainedNetwork>(denoiser_.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
+  trained_ = std::make_unique<TrainedNetwork>(denoiser_.ptr(), experiment, experiment.optimizer.ema_rate, placement);
 }
 
 DenoiserTrainer::Losses DenoiserTrainer::losses(const Batch& batch, const at::Tensor& t, const at::Tensor& noise) {
@@ -30,8 +31,7 @@ DenoiserTrainer::Losses DenoiserTrainer::losses(const Batch& batch, const at::Te
   const at::Tensor z_hr = latent_of_truth(autoencoder_, batch);
   result.z_t = process_.q_sample(z_hr, latent_of_bicubic(autoencoder_, batch), t, noise);
   const AutocastScope autocast(device_, precision_);
-  const at::Tensor timesteps = torch::tensor(process_.schedule().timestep).to(t.device()).index_select(0, t);
-  result.x0 = denoiser_->forward(process_.scale_input(result.z_t, t), timesteps, lq);
+  result.x0 = denoiser_->forward(process_.scale_input(result.z_t, t), process_.timesteps(t), lq);
   result.mse = (result.x0 - z_hr).square().mean({1, 2, 3});
   result.total = experiment_.losses.mse * result.mse;
   if (lpips_.active()) {
@@ -42,13 +42,17 @@ DenoiserTrainer::Losses DenoiserTrainer::losses(const Batch& batch, const at::Te
   return result;
 }
 
-void DenoiserTrainer::accumulate(const Part& part, const StepPosition& position, Scalars& scalars) {
-  const Batch& batch = part.batch;
+std::vector<at::Tensor> DenoiserTrainer::draws(const Part& part, const StepPosition& position) {
   at::Generator generator = generator_of_iteration(experiment_, position);
-  const int64_t count = batch.hr.size(0);
-  const at::Tensor t = torch::randint(process_.steps(), {part.total}, generator, torch::kInt64).narrow(0, part.first, count).to(device_);
-  const at::Tensor noise = normals_for(part, generator)(latent_shape(batch, experiment_.system));
-  const Losses all = losses(batch, t, noise);
+  const at::Tensor t =
+      torch::randint(process_.steps(), {part.total}, generator, torch::kInt64).narrow(0, part.first, part.batch.hr.size(0));
+  return {sent_to(t, device_), normals_for(part, generator)(latent_shape(part.batch, experiment_.system))};
+}
+
+Scalars DenoiserTrainer::passes(const Part& part, const StepPosition&, const std::vector<at::Tensor>& draws) {
+  const at::Tensor &t = draws[0], &noise = draws[1];
+  const Losses all = losses(part.batch, t, noise);
+  Scalars scalars;
   const at::Tensor total = all.total.mean();
   scalars.add("total", total);
   scalars.add("mse", all.mse.mean());
@@ -59,6 +63,7 @@ void DenoiserTrainer::accumulate(const Part& part, const StepPosition& position,
   }
   if (all.lpips.defined()) scalars.add("lpips", all.lpips.mean());
   trained_->backward(total, part.of_many, part.last());
+  return scalars;
 }
 
 at::Tensor DenoiserTrainer::restored(const Batch& batch) {

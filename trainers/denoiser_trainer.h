@@ -23,9 +23,12 @@ class DenoiserTrainer : public TrainingMethod {
   Losses losses(const Batch& batch, const at::Tensor& t, const at::Tensor& noise);
 
   std::vector<Due> due(const StepPosition& position) override { return {{trained_.get(), position.learning_rate, "grad_norm"}}; }
-  void accumulate(const Part& part, const StepPosition& position, Scalars& scalars) override;
   std::vector<Member> trained() const override { return {{"denoiser", trained_.get()}}; }
   at::Tensor restored(const Batch& batch) override;
+
+ protected:
+  std::vector<at::Tensor> draws(const Part& part, const StepPosition& position) override;  // t [N], noise
+  Scalars passes(const Part& part, const StepPosition& position, const std::vector<at::Tensor>& draws) override;
 
  private:
   Experiment experiment_;

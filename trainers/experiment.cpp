@@ -52,6 +52,8 @@ void TrainingOptions::fields(FieldVisitor& v) {
            "activations computed again in the backward pass, for less memory and more time: of the trained network's attention blocks (as "
            "published), or of all blocks, the frozen network's too");
   v.choice("precision", precision, {"fp32", "bf16", "fp16"}, "of convolutions and matrix products; fp16 with a dynamic loss scale");
+  v.boolean("cuda_graphs", cuda_graphs,
+            "on a GPU: record an iteration's passes as a graph and start it as a whole from then on; keeps the memory of its activations");
   v.integer("parts", parts, Range{1}, "parts of a process' share of the batch, one after the other (gradient accumulation)");
   v.choice("on_not_finite", on_not_finite, {"stop", "skip", "roll_back"},
            "where a loss or gradient is not finite: stop, leave the update out, or go back to the last checkpoint with other pictures");

@@ -70,6 +70,7 @@ struct TrainingOptions {
   std::string initial_weights;         // of the trained network; empty: from scratch
   std::string recompute = "none";      // in the backward pass: none | attention (as published) | all
   std::string precision = "fp32";      // of convolutions and matrix products: fp32 | bf16 | fp16 (with a dynamic loss scale)
+  bool cuda_graphs = false;            // on a GPU: passes of an iteration as a graph
   int64_t parts = 1;                   // of a process' share of the batch, one after the other: gradient accumulation
   std::string on_not_finite = "stop";  // stop | skip | roll_back
   int64_t patience = 1800;             // seconds to wait for another rank

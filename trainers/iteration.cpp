@@ -36,6 +36,7 @@ IterationResult run_iteration(TrainingMethod& method, const std::vector<Part>& p
   for (const auto& [network, rate, name] : due) network->zero_grad();
   Scalars scalars;
   for (const Part& part : parts) method.accumulate(part, position, scalars);
+  for (const auto& [network, rate, name] : due) network->complete_gradients();
   IterationResult result;
   result.stop = asked_to_stop && asked_to_stop();
   result.metrics = scalars.of_all(ranks, &result.stop);

@@ -2,17 +2,15 @@
 
 #include <fmt/format.h>
 
+#include "core/device.h"
 #include "core/error.h"
 
 namespace lpnsr {
 
 Batch on_device(const Batch& batch, c10::Device device) {
   Batch there = batch;
-  if (!device.is_cpu()) {
-    const auto moved = [device](const at::Tensor& tensor) { return tensor.pin_memory().to(device, /*non_blocking=*/true); };
-    there.hr = moved(batch.hr);
-    if (batch.lr.defined()) there.lr = moved(batch.lr);
-  }
+  there.hr = sent_to(batch.hr, device);
+  if (batch.lr.defined()) there.lr = sent_to(batch.lr, device);
   degrade_on_device(there);
   return there;
 }

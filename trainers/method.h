@@ -12,7 +12,9 @@
 #include "diffusion/sampler.h"
 #include "trainers/data.h"
 #include "trainers/experiment.h"
+#include "trainers/graphed_step.h"
 #include "trainers/network_source.h"
+#include "trainers/placement.h"
 #include "trainers/scalars.h"
 #include "trainers/trained_network.h"
 
@@ -23,12 +25,6 @@ struct StepPosition {
   int64_t iteration = 0;
   int64_t epoch = 1;
   double learning_rate = 0;
-};
-
-// Where a run computes.
-struct Placement {
-  c10::Device device = c10::kCPU;
-  Ranks ranks;
 };
 
 // What one process handles at a time of an iteration's batch: HR and LR pictures in [0,1] on its device.
@@ -45,7 +41,11 @@ DrawNormal normals_for(const Part& part, at::Generator generator);
 
 class TrainingMethod {
  public:
+  // `recorder`: of the passes as graphs; empty: none.
+  explicit TrainingMethod(GraphRecorder recorder = {}) : graphs_(std::move(recorder), [this] { return changed_by_passes(); }) {}
   virtual ~TrainingMethod() = default;
+  TrainingMethod(const TrainingMethod&) = delete;
+  TrainingMethod& operator=(const TrainingMethod&) = delete;
 
   // A network that an iteration updates, the rate, and what the norm of its gradient is called.
   struct Due {
@@ -54,9 +54,9 @@ class TrainingMethod {
     std::string norm;
   };
   virtual std::vector<Due> due(const StepPosition& position) = 0;
-  // Forward and backward passes of one part: adds to the gradients of the networks that are due. Draws come from streams of (experiment
-  // seed, name, iteration), so there is no generator to save.
-  virtual void accumulate(const Part& part, const StepPosition& position, Scalars& scalars) = 0;
+  // Forward and backward passes of one part: adds to the gradients of the networks that are due. As a graph where the method was given a
+  // recorder.
+  void accumulate(const Part& part, const StepPosition& position, Scalars& scalars);
   // What follows the update.
   virtual void updated(const StepPosition& /*position*/, Metrics& /*metrics*/) {}
 
@@ -80,6 +80,20 @@ class TrainingMethod {
   virtual at::Tensor restored(const Batch& batch) = 0;
   // While the result lives the product computes with its moving average.
   AverageScope averaged() { return AverageScope(*trained().front().network); }
+
+ protected:
+  // The random numbers that a part needs, on its device. They come from streams of (experiment seed, name,
+  // iteration), so there is no generator to save.
+  virtual std::vector<at::Tensor> draws(const Part& /*part*/, const StepPosition& /*position*/) { return {}; }
+  // Iterations of one kind make the same passes.
+  virtual int64_t kind(const StepPosition& /*position*/) const { return 0; }
+  // What accumulate() does, given the draws. Where it is to run as a graph it depends on nothing else but the part's pictures, the kind of
+  // the iteration and the weights, and does not wait for the device.
+  virtual Scalars passes(const Part& part, const StepPosition& position, const std::vector<at::Tensor>& draws) = 0;
+
+ private:
+  std::vector<at::Tensor> changed_by_passes() const;
+  GraphedStep graphs_;
 };
 
 // Builds the networks from `source` and refuses impossible settings before anything runs.

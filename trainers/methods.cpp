@@ -1,5 +1,6 @@
 #include <fmt/ranges.h>
 
+#include "core/device.h"
 #include "core/error.h"
 #include "core/random.h"
 #include "trainers/autoencoder_trainer.h"
@@ -81,8 +82,27 @@ DrawNormal normals_for(const Part& part, at::Generator generator) {
   return [first = part.first, total = part.total, device = part.batch.hr.device(), generator](at::IntArrayRef shape) {
     std::vector<int64_t> whole = shape.vec();
     whole[0] = total;
-    return torch::randn(whole, generator).narrow(0, first, shape[0]).to(device);
+    return sent_to(torch::randn(whole, generator).narrow(0, first, shape[0]), device);
   };
+}
+
+void TrainingMethod::accumulate(const Part& part, const StepPosition& position, Scalars& scalars) {
+  std::vector<at::Tensor> inputs{part.batch.hr, part.batch.lr};
+  for (at::Tensor& draw : draws(part, position)) inputs.push_back(std::move(draw));
+  scalars.add(graphs_.run(kind(position), position.iteration, inputs, [&](const std::vector<at::Tensor>& given) {
+    Part of_given = part;
+    of_given.batch.hr = given[0];
+    of_given.batch.lr = given[1];
+    return passes(of_given, position, {given.begin() + 2, given.end()});
+  }));
+}
+
+std::vector<at::Tensor> TrainingMethod::changed_by_passes() const {
+  std::vector<at::Tensor> changed;
+  for (const Member& member : trained()) {
+    for (at::Tensor& tensor : member.network->changed_by_passes()) changed.push_back(std::move(tensor));
+  }
+  return changed;
 }
 
 StateDict TrainingMethod::save() const {

@@ -23,7 +23,8 @@ SamplerOptions training_chain(const SamplerOptions& sampling) {
 
 NoisePredictorTrainer::NoisePredictorTrainer(const Experiment& experiment, Networks networks, PerceptualLoss lpips,
                                              const Placement& placement)
-    : experiment_(experiment),
+    : TrainingMethod(placement.recorder),
+      experiment_(experiment),
       device_(placement.device),
       precision_(parse_precision(experiment.training.precision)),
       networks_(std::move(networks)),
@@ -35,7 +36,7 @@ NoisePredictorTrainer::NoisePredictorTrainer(const Experiment& experiment, Netwo
   const Recomputed recomputed = parse_recomputed(experiment.training.recompute);
   networks_.predictor->recompute(recomputed);
   networks_.denoiser->recompute(of_frozen(recomputed));
-  predictor_ = std::make_unique<TrainedNetwork>(networks_.predictor.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
+  predictor_ = std::make_unique<TrainedNetwork>(networks_.predictor.ptr(), experiment, experiment.optimizer.ema_rate, placement);
   if (experiment.losses.gan > 0) {
     adversary_ = std::make_unique<Adversary>(
         experiment, stream_seed(static_cast<uint64_t>(experiment.seed), "discriminator's initial weights"), placement);
@@ -75,15 +76,26 @@ std::vector<TrainingMethod::Due> NoisePredictorTrainer::due(const StepPosition& 
   std::vector<Due> networks;
   const bool discriminator = discriminators_turn(position);
   if (!discriminator) networks.push_back({predictor_.get(), position.learning_rate, "grad_norm"});
-  if (adversary_ && adversary_->playing(position) && (discriminator || adversary_->updates_every_iteration())) {
+  if (adversarial(position) && (discriminator || adversary_->updates_every_iteration())) {
     networks.push_back(adversary_->due());
   }
   return networks;
 }
 
-void NoisePredictorTrainer::accumulate(const Part& part, const StepPosition& position, Scalars& scalars) {
+std::vector<at::Tensor> NoisePredictorTrainer::draws(const Part& part, const StepPosition& position) {
   const DrawNormal draw = given_draws_ ? given_draws_ : normals_of_iteration(part, experiment_, position);
-  const bool adversarial = adversary_ && adversary_->playing(position), turn = discriminators_turn(position);
+  auto shape = latent_shape(part.batch, experiment_.system);
+  std::vector<at::Tensor> maps;
+  for (const int64_t channels : chain_.draws()) {
+    shape[1] = channels;
+    maps.push_back(draw(shape));
+  }
+  return maps;
+}
+
+Scalars NoisePredictorTrainer::passes(const Part& part, const StepPosition& position, const std::vector<at::Tensor>& draws) {
+  const bool in_game = adversarial(position), turn = discriminators_turn(position);
+  Scalars scalars;
   // Fig. 4: the predicted noise of each step, whose law the paper compares with N(0,1).
   const auto observe = [&](const ChainState& state) {
     if (state.index == 0) return;
@@ -94,17 +106,19 @@ void NoisePredictorTrainer::accumulate(const Part& part, const StepPosition& pos
   Forward pass;
   {
     const torch::AutoGradMode gradients(!turn);
-    pass = forward(part.batch, adversarial, draw, observe);
+    pass = forward(
+        part.batch, in_game, [next = draws.begin()](at::IntArrayRef) mutable { return *next++; }, observe);
   }
   scalars.add("l1", pass.l1);
   scalars.add("total", pass.total);
   if (pass.lpips.defined()) scalars.add("lpips", pass.lpips);
   if (pass.gan.defined()) scalars.add("g_loss", pass.gan);
   if (!turn) predictor_->backward(pass.total, part.of_many, part.last());
-  if (adversarial && (turn || adversary_->updates_every_iteration())) {
+  if (in_game && (turn || adversary_->updates_every_iteration())) {
     const AutocastScope autocast(device_, precision_);
     adversary_->accumulate(pass.real, pass.fake, part, scalars);
   }
+  return scalars;
 }
 
 std::vector<TrainingMethod::Member> NoisePredictorTrainer::trained() const {

@@ -20,7 +20,6 @@ class NoisePredictorTrainer : public TrainingMethod {
   NoisePredictorTrainer(const Experiment& experiment, Networks networks, PerceptualLoss lpips, const Placement& placement = {});
 
   std::vector<Due> due(const StepPosition& position) override;
-  void accumulate(const Part& part, const StepPosition& position, Scalars& scalars) override;
   // From here on the chain's normal draws are given ones: x_T's first, then one for each index from T-1 down.
   void replace_draws(DrawNormal draw) { given_draws_ = std::move(draw); }
 
@@ -36,7 +35,13 @@ class NoisePredictorTrainer : public TrainingMethod {
   at::Tensor restored(const Batch& batch) override;
   Adversary* adversary() { return adversary_.get(); }  // null where its weight is 0
 
+ protected:
+  std::vector<at::Tensor> draws(const Part& part, const StepPosition& position) override;
+  int64_t kind(const StepPosition& position) const override { return 2 * discriminators_turn(position) + adversarial(position); }
+  Scalars passes(const Part& part, const StepPosition& position, const std::vector<at::Tensor>& draws) override;
+
  private:
+  bool adversarial(const StepPosition& position) const { return adversary_ && adversary_->playing(position); }
   // As published, the discriminator's iterations leave the predictor alone even while the game is not on yet.
   bool discriminators_turn(const StepPosition& position) const { return adversary_ && adversary_->discriminators_turn(position.iteration); }
 

@@ -12,7 +12,7 @@ Adversary::Adversary(const Experiment& experiment, uint64_t seed, const Placemen
   torch::manual_seed(seed);
   discriminator_ = Discriminator(experiment.gan.discriminator);
   discriminator_->to(placement.device);
-  trained_ = std::make_unique<TrainedNetwork>(discriminator_.ptr(), experiment, /*ema_rate=*/0.0, placement.ranks);
+  trained_ = std::make_unique<TrainedNetwork>(discriminator_.ptr(), experiment, /*ema_rate=*/0.0, placement);
 }
 
 bool Adversary::playing(const StepPosition& position) const { return position.epoch >= start_epoch_; }

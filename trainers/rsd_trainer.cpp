@@ -32,7 +32,8 @@ FakeNetwork::FakeNetwork(SwinUNet fake, EncoderHead discriminator) : network(std
 }
 
 RsdTrainer::RsdTrainer(const Experiment& experiment, Networks networks, PerceptualLoss lpips, const Placement& placement)
-    : experiment_(experiment),
+    : TrainingMethod(placement.recorder),
+      experiment_(experiment),
       device_(placement.device),
       precision_(parse_precision(experiment.training.precision)),
       networks_(std::move(networks)),
@@ -43,8 +44,8 @@ RsdTrainer::RsdTrainer(const Experiment& experiment, Networks networks, Perceptu
   const Recomputed recomputed = parse_recomputed(experiment.training.recompute);
   for (auto* network : {&networks_.student, &networks_.fake->network}) (*network)->recompute(recomputed);
   networks_.teacher->recompute(of_frozen(recomputed));
-  student_ = std::make_unique<TrainedNetwork>(networks_.student.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
-  fake_ = std::make_unique<TrainedNetwork>(networks_.fake, experiment, /*ema_rate=*/0.0, placement.ranks);
+  student_ = std::make_unique<TrainedNetwork>(networks_.student.ptr(), experiment, experiment.optimizer.ema_rate, placement);
+  fake_ = std::make_unique<TrainedNetwork>(networks_.fake, experiment, /*ema_rate=*/0.0, placement);
 }
 
 RsdTrainer::Latents RsdTrainer::encode(const Batch& batch) {
@@ -61,8 +62,8 @@ RsdTrainer::Draws RsdTrainer::draw(const Part& part, const StepPosition& positio
   };
   const at::Tensor nodes = torch::tensor(experiment_.distillation.nodes, torch::kInt64) - 1;
   Draws draws;
-  draws.t_n = nodes.index_select(0, integers(nodes.size(0))).to(device_);
-  draws.t = integers(process_.steps()).to(device_);
+  draws.t_n = sent_to(nodes.index_select(0, integers(nodes.size(0))), device_);
+  draws.t = sent_to(integers(process_.steps()), device_);
   const DrawNormal normal = normals_for(part, generator);
   auto shape = latent_shape(part.batch, experiment_.system);
   for (at::Tensor* eps : {&draws.eps_n, &draws.eps_t, &draws.eps_T}) *eps = normal(shape);
@@ -73,19 +74,16 @@ RsdTrainer::Draws RsdTrainer::draw(const Part& part, const StepPosition& positio
   return draws;
 }
 
-at::Tensor RsdTrainer::timesteps(const at::Tensor& t) const {
-  return torch::tensor(process_.schedule().timestep).to(t.device()).index_select(0, t);
-}
-
 at::Tensor RsdTrainer::predict(SwinUNet& network, const at::Tensor& z_t, const at::Tensor& t, const at::Tensor& lq,
                                const at::Tensor& noise) {
-  return network->forward(process_.scale_input(z_t, t), timesteps(t), lq, noise);
+  return network->forward(process_.scale_input(z_t, t), process_.timesteps(t), lq, noise);
 }
 
 at::Tensor RsdTrainer::logits(const at::Tensor& z0, const at::Tensor& lq) {
   const at::Tensor first = torch::zeros({z0.size(0)}, at::TensorOptions(torch::kInt64).device(z0.device()));
   const bool middle = experiment_.distillation.features == "middle";
-  return networks_.fake->head->forward(networks_.fake->network->features(process_.scale_input(z0, first), timesteps(first), lq, middle));
+  return networks_.fake->head->forward(
+      networks_.fake->network->features(process_.scale_input(z0, first), process_.timesteps(first), lq, middle));
 }
 
 at::Tensor RsdTrainer::students_input(const Latents& batch, const Draws& draws) const {
@@ -155,9 +153,15 @@ std::vector<TrainingMethod::Due> RsdTrainer::due(const StepPosition& position) {
   return {{fake_.get(), position.learning_rate, "fake_grad_norm"}};
 }
 
-void RsdTrainer::accumulate(const Part& part, const StepPosition& position, Scalars& scalars) {
+std::vector<at::Tensor> RsdTrainer::draws(const Part& part, const StepPosition& position) {
+  const Draws d = draw(part, position);
+  return {d.t_n, d.t, d.eps_n, d.eps_t, d.eps_T, d.noise_n, d.noise_T};
+}
+
+Scalars RsdTrainer::passes(const Part& part, const StepPosition& position, const std::vector<at::Tensor>& given) {
+  const Draws draws{given[0], given[1], given[2], given[3], given[4], given[5], given[6]};
   const Latents batch = encode(part.batch);
-  const Draws draws = draw(part, position);
+  Scalars scalars;
   const AutocastScope autocast(device_, precision_);
   if (students_turn(position)) {
     const StudentStep step = student_step(batch, draws);
@@ -173,6 +177,7 @@ void RsdTrainer::accumulate(const Part& part, const StepPosition& position, Scal
     if (step.adversarial.defined()) scalars.add("d_loss", step.adversarial);
     fake_->backward(step.total, part.of_many, part.last());
   }
+  return scalars;
 }
 
 at::Tensor RsdTrainer::restored(const Batch& batch) {

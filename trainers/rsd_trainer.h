@@ -59,18 +59,21 @@ class RsdTrainer : public TrainingMethod {
   StudentStep student_step(const Latents& batch, const Draws& draws);
 
   std::vector<Due> due(const StepPosition& position) override;
-  void accumulate(const Part& part, const StepPosition& position, Scalars& scalars) override;
   std::vector<Member> trained() const override {
     return {{"student", student_.get(), "as the teacher"},
             {"fake", fake_.get(), networks_.fake->head.is_empty() ? "as the teacher" : "as the teacher, its head from the seed"}};
   }
   at::Tensor restored(const Batch& batch) override;
 
+ protected:
+  std::vector<at::Tensor> draws(const Part& part, const StepPosition& position) override;  // the members of Draws
+  int64_t kind(const StepPosition& position) const override { return students_turn(position); }
+  Scalars passes(const Part& part, const StepPosition& position, const std::vector<at::Tensor>& draws) override;
+
  private:
   bool students_turn(const StepPosition& position) const;
   // f(z_t, t, LR), the input scaled by its own t.
   at::Tensor predict(SwinUNet& network, const at::Tensor& z_t, const at::Tensor& t, const at::Tensor& lq, const at::Tensor& noise = {});
-  at::Tensor timesteps(const at::Tensor& t) const;
   at::Tensor students_input(const Latents& batch, const Draws& draws) const;
   at::Tensor logits(const at::Tensor& z0, const at::Tensor& lq);  // the head on the encoder's features of clean latents, t = 0
 

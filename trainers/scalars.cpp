@@ -12,6 +12,22 @@ void Scalars::add(const std::string& name, const at::Tensor& sum, const at::Tens
   if (!is_new) place->second = {place->second.first + value, place->second.second + weight};
 }
 
+void Scalars::add(const Scalars& others) {
+  for (const auto& [name, sum] : others.sums_) add(name, sum.first, sum.second);
+}
+
+Scalars Scalars::copy() const {
+  Scalars copies;
+  for (const auto& [name, sum] : sums_) copies.sums_.emplace(name, std::pair(sum.first.clone(), sum.second.clone()));
+  return copies;
+}
+
+std::vector<at::Tensor> Scalars::values() const {
+  std::vector<at::Tensor> values;
+  for (const auto& [name, sum] : sums_) values.insert(values.end(), {sum.first, sum.second});
+  return values;
+}
+
 at::Tensor Scalars::stacked() const {
   std::vector<at::Tensor> values;
   for (const auto& [name, sum] : sums_) values.push_back(sum.first);

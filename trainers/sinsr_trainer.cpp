@@ -9,7 +9,8 @@
 namespace lpnsr {
 
 SinSRTrainer::SinSRTrainer(const Experiment& experiment, Networks networks, const Placement& placement)
-    : experiment_(experiment),
+    : TrainingMethod(placement.recorder),
+      experiment_(experiment),
       device_(placement.device),
       precision_(parse_precision(experiment.training.precision)),
       networks_(std::move(networks)),
@@ -17,7 +18,7 @@ SinSRTrainer::SinSRTrainer(const Experiment& experiment, Networks networks, cons
   freeze(*networks_.teacher);
   freeze(*networks_.autoencoder);
   networks_.student->recompute(parse_recomputed(experiment.training.recompute));
-  trained_ = std::make_unique<TrainedNetwork>(networks_.student.ptr(), experiment, experiment.optimizer.ema_rate, placement.ranks);
+  trained_ = std::make_unique<TrainedNetwork>(networks_.student.ptr(), experiment, experiment.optimizer.ema_rate, placement);
 }
 
 at::Tensor SinSRTrainer::student(const at::Tensor& x, int64_t t, const at::Tensor& lq) {
@@ -66,15 +67,20 @@ SinSRTrainer::Losses SinSRTrainer::losses(const Batch& batch, const at::Tensor& 
   return result;
 }
 
-void SinSRTrainer::accumulate(const Part& part, const StepPosition& position, Scalars& scalars) {
-  const DrawNormal draw = normals_of_iteration(part, experiment_, position);
-  const Losses all = losses(part.batch, draw(latent_shape(part.batch, experiment_.system)));
+std::vector<at::Tensor> SinSRTrainer::draws(const Part& part, const StepPosition& position) {
+  return {normals_of_iteration(part, experiment_, position)(latent_shape(part.batch, experiment_.system))};
+}
+
+Scalars SinSRTrainer::passes(const Part& part, const StepPosition&, const std::vector<at::Tensor>& draws) {
+  const Losses all = losses(part.batch, draws[0]);
+  Scalars scalars;
   const at::Tensor total = all.total.mean();
   scalars.add("total", total);
   scalars.add("distillation", all.distillation.mean());
   if (all.inversion.defined()) scalars.add("inversion", all.inversion.mean());
   if (all.truth.defined()) scalars.add("truth", all.truth.mean());
   trained_->backward(total, part.of_many, part.last());
+  return scalars;
 }
 
 at::Tensor SinSRTrainer::restored(const Batch& batch) {

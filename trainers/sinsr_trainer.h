@@ -27,9 +27,12 @@ class SinSRTrainer : public TrainingMethod {
   Losses losses(const Batch& batch, const at::Tensor& noise, const std::function<void(const ChainState&)>& observe_teacher = {});
 
   std::vector<Due> due(const StepPosition& position) override { return {{trained_.get(), position.learning_rate, "grad_norm"}}; }
-  void accumulate(const Part& part, const StepPosition& position, Scalars& scalars) override;
   std::vector<Member> trained() const override { return {{"student", trained_.get(), "as the teacher"}}; }
   at::Tensor restored(const Batch& batch) override;
+
+ protected:
+  std::vector<at::Tensor> draws(const Part& part, const StepPosition& position) override;  // noise of z_T
+  Scalars passes(const Part& part, const StepPosition& position, const std::vector<at::Tensor>& draws) override;
 
  private:
   // f(x, t). The input is divided by what belongs to T, whatever t is: so the released code does, and so its weights were made.

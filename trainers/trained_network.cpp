@@ -24,17 +24,18 @@ const at::Tensor& saved_tensor(const StateDict& saved, const std::string& key, c
 
 }  // namespace
 
-TrainedNetwork::TrainedNetwork(std::shared_ptr<torch::nn::Module> module, const Experiment& experiment, double ema_rate, const Ranks& ranks,
-                               Gradients gradients)
+TrainedNetwork::TrainedNetwork(std::shared_ptr<torch::nn::Module> module, const Experiment& experiment, double ema_rate,
+                               const Placement& placement, Gradients gradients)
     : module_(std::move(module)),
       options_(experiment.optimizer),
       ema_rate_(ema_rate),
       parameters_(module_->parameters()),
       adam_(parameters_.size()),
-      average_over_ranks_(parameters_, ranks, gradients),
+      gradients_stay_(placement.recorder != nullptr),
+      average_over_ranks_(parameters_, placement.ranks, gradients, gradients_stay_ ? Exchange::afterwards : Exchange::overlapped),
       scaler_(parse_precision(experiment.training.precision) == c10::kHalf) {
   const torch::NoGradGuard no_grad;
-  for (auto& [key, tensor] : state_dict(*module_)) ranks.copy_from_first(tensor.detach());
+  for (auto& [key, tensor] : state_dict(*module_)) placement.ranks.copy_from_first(tensor.detach());
   for (const auto& parameter : module_->named_parameters()) names_.push_back(parameter.key());
   if (ema_rate_ > 0) ema_ = clone(state_dict(*module_));
 }
@@ -50,12 +51,33 @@ TrainedNetwork::AdamState& TrainedNetwork::adam_of(size_t i) const {
 }
 
 void TrainedNetwork::zero_grad() {
-  for (auto& parameter : parameters_) parameter.mutable_grad().reset();
+  if (scaler_.active()) {
+    if (!loss_scale_.defined()) loss_scale_ = torch::empty({}, parameters_.front().options().requires_grad(false));
+    loss_scale_.fill_(scaler_.scale());
+  }
+  std::vector<at::Tensor> staying;
+  for (auto& parameter : parameters_) {
+    if (!gradients_stay_) {
+      parameter.mutable_grad().reset();
+      continue;
+    }
+    if (!parameter.grad().defined()) parameter.mutable_grad() = torch::zeros_like(parameter);
+    staying.push_back(parameter.grad());
+  }
+  if (!staying.empty()) at::_foreach_zero_(staying);
 }
 
 void TrainedNetwork::backward(const at::Tensor& loss, int64_t parts, bool last) {
-  const double factor = scaler_.scale() / static_cast<double>(parts);
-  average_over_ranks_.backward(factor == 1.0 ? loss : loss * factor, last);
+  const at::Tensor scaled = scaler_.active() ? loss * loss_scale_ : loss;
+  average_over_ranks_.backward(parts == 1 ? scaled : scaled / static_cast<double>(parts), last);
+}
+
+std::vector<at::Tensor> TrainedNetwork::changed_by_passes() const {
+  std::vector<at::Tensor> changed = module_->buffers();
+  for (const auto& parameter : parameters_) {
+    if (parameter.grad().defined()) changed.push_back(parameter.grad());
+  }
+  return changed;
 }
 
 double TrainedNetwork::gradient_norm() const {

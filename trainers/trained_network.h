@@ -10,18 +10,22 @@
 #include "trainers/experiment.h"
 #include "trainers/gradient_average.h"
 #include "trainers/loss_scaler.h"
+#include "trainers/placement.h"
 
 namespace lpnsr {
 
 class TrainedNetwork {
  public:
   // The module lies on its device. `ema_rate` 0: no average; it starts from the weights as they are now. All ranks get rank 0's weights.
-  TrainedNetwork(std::shared_ptr<torch::nn::Module> module, const Experiment& experiment, double ema_rate, const Ranks& ranks = {},
+  TrainedNetwork(std::shared_ptr<torch::nn::Module> module, const Experiment& experiment, double ema_rate, const Placement& placement = {},
                  Gradients gradients = Gradients::all);
 
   void zero_grad();
-  // Adds the gradients of loss / parts; with the last of the parts they become the mean over the ranks.
+  // Adds the gradients of loss / parts; `last` of the parts.
   void backward(const at::Tensor& loss, int64_t parts, bool last);
+  void complete_gradients() { average_over_ranks_.complete(); }  // after the last part: they are the mean over the ranks
+  // What backward passes change: the gradients, as far as there are any, and the buffers.
+  std::vector<at::Tensor> changed_by_passes() const;
   // Of all gradients together, without the loss scale; the same on all ranks.
   double gradient_norm() const;
   // Clips to the global norm (coefficient clip/(norm + 1e-6), at most 1), AdamW at `rate`, then the average. `norm` is finite.
@@ -54,8 +58,11 @@ class TrainedNetwork {
   std::vector<std::string> names_;  // of the parameters
   std::vector<at::Tensor> parameters_;
   mutable std::vector<AdamState> adam_;  // of each parameter
+  // With graphs, which add to the memory that they know: there from the start, and set to zero where it lies.
+  bool gradients_stay_;
   GradientAverage average_over_ranks_;
   LossScaler scaler_;
+  at::Tensor loss_scale_;  // the scaler's, on the device: graphs read it there
   StateDict ema_;
 };
 

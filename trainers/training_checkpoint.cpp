@@ -93,6 +93,7 @@ void check_same_run(const std::string& checkpoint_config, const std::string& con
                                                     "data.cache",
                                                     "data.skip_unreadable",
                                                     "training.patience",
+                                                    "training.cuda_graphs",
                                                     "training.on_not_finite",
                                                     "validation.folders",
                                                     "validation.pictures",

@@ -2,11 +2,12 @@
 
 #include "core/graphed_passes.h"
 #include "tests/support/fixtures.h"
+#include "tests/support/tape_recorder.h"
 
 namespace lpnsr {
 namespace {
 
-// On the CPU what was recorded is simply done again: on the graph's own memory, which is what is tested here.
+// On the CPU a tape takes the graph's place.
 class GraphedPassesTest : public ::testing::Test {
  protected:
   GraphedPassesTest() {
@@ -26,13 +27,12 @@ class GraphedPassesTest : public ::testing::Test {
   torch::NoGradGuard no_gradients_;
   torch::nn::Linear network_{torch::nn::LinearOptions(1, 1).bias(false)};
   int passes_made_ = 0, recorded_ = 0, replayed_ = 0;
-  std::function<void(const std::function<void()>&)> replay_ = [](const std::function<void()>& work) { work(); };
+  std::function<void(const std::function<void()>&)> replay_ = [](const std::function<void()>& replay) { replay(); };
   GraphedPasses passes_{c10::kCPU, [this](const std::function<void()>& work) {
                           ++recorded_;
-                          work();
-                          return [this, work] {
+                          return [this, replay = testing::tape_recorder()(work)] {
                             ++replayed_;
-                            replay_(work);
+                            replay_(replay);
                           };
                         }};
 };
@@ -103,12 +103,10 @@ TEST_F(GraphedPassesTest, WhatCannotBeRecordedOrRepeatedGoesOnAsItIs) {
   replay_ = [](const std::function<void()>&) { TORCH_CHECK(false, "operation not permitted when stream is capturing"); };
   for (int i = 0; i < 4; ++i) EXPECT_EQ(value(1), 2);
   EXPECT_EQ(recorded_, 1) << "tried once";
-  replay_ = [this](const std::function<void()>& work) {
-    network_->weight.set_requires_grad(false);
-    const auto kept = network_->weight.clone();
-    network_->weight.set_data(kept * 3);
-    work();
-    network_->weight.set_data(kept);
+  replay_ = [this](const std::function<void()>& replay) {
+    network_->weight.variable_data().mul_(3);
+    replay();
+    network_->weight.variable_data().div_(3);
   };
   for (int i = 0; i < 2; ++i) EXPECT_EQ(run(torch::ones({2, 1})).sum().item<float>(), 4) << "the replay says 12";
 }

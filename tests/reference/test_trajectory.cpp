@@ -1,6 +1,7 @@
 // Twenty iterations of the published trainer: both updates in turn, the epoch-wise cosine, clipping, the moving average.
 #include "core/kernels/kernels.h"
 #include "tests/support/synthetic.h"
+#include "tests/support/tape_recorder.h"
 #include "tests/support/training_reference.h"
 #include "trainers/iteration.h"
 
@@ -21,12 +22,17 @@ std::vector<at::Tensor> copies(const std::vector<at::Tensor>& tensors) {
   return result;
 }
 
-class Trajectory : public ::testing::TestWithParam<std::tuple<const char*, torch::Dtype>> {};
+struct Way {
+  torch::Dtype type;
+  bool graphs;  // the iterations' passes as what a CUDA graph is on a CPU
+};
+
+class Trajectory : public ::testing::TestWithParam<std::tuple<const char*, Way>> {};
 
 TEST_P(Trajectory, EqualsThePublishedTrainer) {
   LPNSR_REQUIRE_GOLDENS();
   const std::string name = std::get<0>(GetParam());
-  const torch::Dtype type = std::get<1>(GetParam());
+  const auto [type, graphs] = std::get<1>(GetParam());
   const ReferenceCase reference = load_case("training/" + name);
   const bool latent_gan = name != "trajectory_v1";
   Experiment experiment = reference_experiment(latent_gan, latent_gan ? 2 : 3);
@@ -45,7 +51,7 @@ TEST_P(Trajectory, EqualsThePublishedTrainer) {
   auto networks = reference_networks(4);
   Lpips lpips = reference_lpips();
   if (type == torch::kFloat64) to_double(networks, lpips);
-  NoisePredictorTrainer trainer(experiment, networks, PerceptualLoss(lpips));
+  NoisePredictorTrainer trainer(experiment, networks, PerceptualLoss(lpips), {.recorder = graphs ? tape_recorder() : GraphRecorder()});
   Discriminator discriminator = trainer.adversary()->network();
   fill_discriminator(discriminator);
   discriminator->to(type);
@@ -123,7 +129,9 @@ TEST_P(Trajectory, EqualsThePublishedTrainer) {
 
 INSTANTIATE_TEST_SUITE_P(Published, Trajectory,
                          ::testing::Combine(::testing::Values("trajectory_v1", "trajectory_v2", "trajectory_v2_stress"),
-                                            ::testing::Values(torch::kFloat64, torch::kFloat)));
+                                            ::testing::Values(Way{torch::kFloat64, false}, Way{torch::kFloat, false})));
+INSTANTIATE_TEST_SUITE_P(AsGraphs, Trajectory,
+                         ::testing::Combine(::testing::Values("trajectory_v1"), ::testing::Values(Way{torch::kFloat64, true})));
 
 }  // namespace
 }  // namespace lpnsr::testing

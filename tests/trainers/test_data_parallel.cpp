@@ -168,6 +168,29 @@ TEST(DataParallel, RanksAndPartsTogether) {
   EXPECT_LT(gradient_difference(train(experiment, {}, 1, 1, torch::kFloat64).state, ranks[0].state), 1e-12);
 }
 
+// What graphs leave to be done after the backward pass, beside LibTorch's Reducer.
+TEST(DataParallel, GradientsExchangedAfterwardsAreTheSame) {
+  at::set_num_threads(1);
+  on_ranks(2, [&](const Ranks& ranks) {
+    const auto gradients = [&](Exchange exchange) {
+      torch::manual_seed(1);
+      torch::nn::Sequential network(torch::nn::Linear(300, 1000), torch::nn::Linear(1000, 7));
+      network->to(torch::kFloat64);
+      GradientAverage average(network->parameters(), ranks, Gradients::all, exchange);
+      for (const bool last : {false, true}) {
+        average.backward(network->forward(torch::full({1, 300}, 1.0 + static_cast<double>(ranks.rank()), torch::kFloat64)).square().sum(),
+                         last);
+      }
+      average.complete();
+      std::vector<at::Tensor> all;
+      for (const auto& parameter : network->parameters()) all.push_back(parameter.grad().clone());
+      return all;
+    };
+    const auto overlapped = gradients(Exchange::overlapped), afterwards = gradients(Exchange::afterwards);
+    for (size_t i = 0; i < overlapped.size(); ++i) EXPECT_TRUE(torch::equal(overlapped[i], afterwards[i])) << i;
+  });
+}
+
 // The codebook has no gradient while nothing is quantised.
 TEST(DataParallel, ParametersMayGoWithoutGradients) {
   at::set_num_threads(1);

@@ -13,10 +13,12 @@ class FakeMethod : public TrainingMethod {
  public:
   explicit FakeMethod(const Experiment& experiment) : layer_(torch::nn::Linear(2, 1)), network_(layer_.ptr(), experiment, 0.9) {}
   std::vector<Due> due(const StepPosition& position) override { return {{&network_, position.learning_rate, "grad_norm"}}; }
-  void accumulate(const Part& part, const StepPosition&, Scalars& scalars) override {
+  Scalars passes(const Part& part, const StepPosition&, const std::vector<at::Tensor>&) override {
     const at::Tensor loss = layer_(torch::ones({1, 2})).sum() * factor;
+    Scalars scalars;
     scalars.add("total", loss);
     network_.backward(loss * gradient_factor, part.of_many, part.last());
+    return scalars;
   }
   void updated(const StepPosition&, Metrics&) override { ++updates; }
   std::vector<Member> trained() const override { return {{"fake", &network_}}; }

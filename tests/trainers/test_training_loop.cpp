@@ -16,14 +16,16 @@ class OnceBad : public TrainingMethod {
   OnceBad(const Experiment& experiment, int64_t bad)
       : layer_(torch::nn::Linear(1, 1)), network_(layer_.ptr(), experiment, 0.9), bad_(bad) {}
   std::vector<Due> due(const StepPosition& position) override { return {{&network_, position.learning_rate, "grad_norm"}}; }
-  void accumulate(const Part& part, const StepPosition& position, Scalars& scalars) override {
+  Scalars passes(const Part& part, const StepPosition& position, const std::vector<at::Tensor>&) override {
     at::Tensor loss = layer_(part.batch.hr.mean().view({1, 1})).sum();
     if (position.iteration == bad_) {
       loss = loss * std::nan("");
       bad_ = -1;
     }
+    Scalars scalars;
     scalars.add("total", loss);
     network_.backward(loss, part.of_many, part.last());
+    return scalars;
   }
   std::vector<Member> trained() const override { return {{"layer", &network_}}; }
   at::Tensor restored(const Batch& batch) override { return batch.hr; }
