@@ -42,7 +42,7 @@ DrawNormal normals_for(const Part& part, at::Generator generator);
 class TrainingMethod {
  public:
   // `recorder`: of the passes as graphs; empty: none.
-  explicit TrainingMethod(GraphRecorder recorder = {}) : graphs_(std::move(recorder), [this] { return changed_by_passes(); }) {}
+  explicit TrainingMethod(GraphRecorder recorder = {}) : graphs_(std::move(recorder), [this] { return networks(); }) {}
   virtual ~TrainingMethod() = default;
   TrainingMethod(const TrainingMethod&) = delete;
   TrainingMethod& operator=(const TrainingMethod&) = delete;
@@ -92,7 +92,7 @@ class TrainingMethod {
   virtual Scalars passes(const Part& part, const StepPosition& position, const std::vector<at::Tensor>& draws) = 0;
 
  private:
-  std::vector<at::Tensor> changed_by_passes() const;
+  std::vector<TrainedNetwork*> networks() const;
   GraphedStep graphs_;
 };
 

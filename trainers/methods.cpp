@@ -13,6 +13,16 @@
 namespace lpnsr {
 namespace {
 
+void check_graphs(const Experiment& experiment) {
+  if (experiment.trainer == "autoencoder") {
+    throw UsageError("training.cuda_graphs does not go with trainer = autoencoder: its iterations count the codes on the host");
+  }
+  const SystemOptions& system = experiment.system;
+  if (std::max(system.denoiser.dropout, system.noise_predictor.dropout) > 0) {
+    throw UsageError("training.cuda_graphs does not go with dropout: a graph would have to draw as its passes do");
+  }
+}
+
 void check(const Experiment& experiment) {
   const int64_t scale = experiment.system.autoencoder.scale();
   const int64_t latent = experiment.data.crop_size / scale;
@@ -23,6 +33,7 @@ void check(const Experiment& experiment) {
     throw UsageError("degradation.scale must be the autoencoder's scale, " + std::to_string(scale) +
                      ": the LR picture is as large as the latent");
   }
+  if (experiment.training.cuda_graphs) check_graphs(experiment);
   if (experiment.trainer == "autoencoder") return;
   const int64_t multiple = side_multiple(experiment.system.denoiser);
   if (latent % multiple != 0) {
@@ -89,7 +100,7 @@ DrawNormal normals_for(const Part& part, at::Generator generator) {
 void TrainingMethod::accumulate(const Part& part, const StepPosition& position, Scalars& scalars) {
   std::vector<at::Tensor> inputs{part.batch.hr, part.batch.lr};
   for (at::Tensor& draw : draws(part, position)) inputs.push_back(std::move(draw));
-  scalars.add(graphs_.run(kind(position), position.iteration, inputs, [&](const std::vector<at::Tensor>& given) {
+  scalars.add(graphs_.run(kind(position), inputs, [&](const std::vector<at::Tensor>& given) {
     Part of_given = part;
     of_given.batch.hr = given[0];
     of_given.batch.lr = given[1];
@@ -97,12 +108,10 @@ void TrainingMethod::accumulate(const Part& part, const StepPosition& position, 
   }));
 }
 
-std::vector<at::Tensor> TrainingMethod::changed_by_passes() const {
-  std::vector<at::Tensor> changed;
-  for (const Member& member : trained()) {
-    for (at::Tensor& tensor : member.network->changed_by_passes()) changed.push_back(std::move(tensor));
-  }
-  return changed;
+std::vector<TrainedNetwork*> TrainingMethod::networks() const {
+  std::vector<TrainedNetwork*> networks;
+  for (const Member& member : trained()) networks.push_back(member.network);
+  return networks;
 }
 
 StateDict TrainingMethod::save() const {

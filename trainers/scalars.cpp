@@ -22,12 +22,6 @@ Scalars Scalars::copy() const {
   return copies;
 }
 
-std::vector<at::Tensor> Scalars::values() const {
-  std::vector<at::Tensor> values;
-  for (const auto& [name, sum] : sums_) values.insert(values.end(), {sum.first, sum.second});
-  return values;
-}
-
 at::Tensor Scalars::stacked() const {
   std::vector<at::Tensor> values;
   for (const auto& [name, sum] : sums_) values.push_back(sum.first);

@@ -18,9 +18,7 @@ class Scalars {
   // A sum and what to divide it by, both scalars; where the divisor stays 0 there is no such metric.
   void add(const std::string& name, const at::Tensor& sum, const at::Tensor& divisor);
   void add(const Scalars& others);
-  // The same values in memory of their own; every second of `values` is a divisor.
-  Scalars copy() const;
-  std::vector<at::Tensor> values() const;
+  Scalars copy() const;  // the same values in memory of their own
   // Metrics of this rank alone, and of all ranks together; `flag` travels along and becomes true where it was on any rank.
   Metrics own() const;
   Metrics of_all(const Ranks& ranks, bool* flag = nullptr) const;

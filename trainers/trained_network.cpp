@@ -109,6 +109,7 @@ void TrainedNetwork::update(double rate, double norm) {
   // The fused kernel does not count its changes, and caches of what is derived from weights go by that count.
   for (const at::Tensor& parameter : parameters) parameter.unsafeGetTensorImpl()->bump_version();
   scaler_.updated();
+  ++updates_;
   if (ema_rate_ <= 0) return;
   std::vector<at::Tensor> averages, weights;
   auto average = ema_.begin();

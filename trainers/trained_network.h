@@ -30,6 +30,7 @@ class TrainedNetwork {
   double gradient_norm() const;
   // Clips to the global norm (coefficient clip/(norm + 1e-6), at most 1), AdamW at `rate`, then the average. `norm` is finite.
   void update(double rate, double norm);
+  int64_t updates() const { return updates_; }  // made since it is here
   LossScaler& scaler() { return scaler_; }
 
   StateDict weights() const;  // of the module
@@ -62,6 +63,7 @@ class TrainedNetwork {
   bool gradients_stay_;
   GradientAverage average_over_ranks_;
   LossScaler scaler_;
+  int64_t updates_ = 0;
   at::Tensor loss_scale_;  // the scaler's, on the device: graphs read it there
   StateDict ema_;
 };

@@ -28,9 +28,9 @@ class GraphedPassesTest : public ::testing::Test {
   torch::nn::Linear network_{torch::nn::LinearOptions(1, 1).bias(false)};
   int passes_made_ = 0, recorded_ = 0, replayed_ = 0;
   std::function<void(const std::function<void()>&)> replay_ = [](const std::function<void()>& replay) { replay(); };
-  GraphedPasses passes_{c10::kCPU, [this](const std::function<void()>& work) {
+  GraphedPasses passes_{c10::kCPU, [this](c10::Device device, const std::function<void()>& work) {
                           ++recorded_;
-                          return [this, replay = testing::tape_recorder()(work)] {
+                          return [this, replay = testing::tape_recorder()(device, work)] {
                             ++replayed_;
                             replay_(replay);
                           };

@@ -73,7 +73,7 @@ void replay(const Tape& noted) {
   }
 }
 
-std::function<void()> record(const std::function<void()>& work) {
+std::function<void()> record(c10::Device, const std::function<void()>& work) {
   const auto noted = std::make_shared<Tape>();
   {
     tape = noted.get();

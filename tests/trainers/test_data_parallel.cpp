@@ -9,6 +9,7 @@
 #include "core/files.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/small_system.h"
+#include "tests/support/tape_recorder.h"
 #include "trainers/autoencoder_trainer.h"
 #include "trainers/denoiser_trainer.h"
 #include "trainers/iteration.h"
@@ -79,13 +80,14 @@ struct Trained {
   Metrics metrics;
 };
 
-Trained train(const Experiment& experiment, const Ranks& ranks, int64_t iterations, int64_t parts = 1, torch::Dtype type = torch::kFloat) {
+Trained train(const Experiment& experiment, const Ranks& ranks, int64_t iterations, int64_t parts = 1, torch::Dtype type = torch::kFloat,
+              const GraphRecorder& recorder = {}) {
   const auto& system = experiment.system;
   SwinUNet denoiser = small_network<SwinUNet>(system.denoiser, "unet");
   Autoencoder autoencoder = small_network<Autoencoder>(system.autoencoder, "vae");
   denoiser->to(type);
   autoencoder->to(type);
-  DenoiserTrainer trainer(experiment, denoiser, autoencoder, PerceptualLoss(), {c10::kCPU, ranks});
+  DenoiserTrainer trainer(experiment, denoiser, autoencoder, PerceptualLoss(), {c10::kCPU, ranks, recorder});
   Batch whole = pictures(4);
   whole.hr = whole.hr.to(type);
   whole.lr = whole.lr.to(type);
@@ -100,12 +102,13 @@ Trained train(const Experiment& experiment, const Ranks& ranks, int64_t iteratio
 }
 
 // What each rank ends with.
-std::vector<Trained> train_on_ranks(int64_t count, const Experiment& experiment, int64_t iterations, int64_t parts = 1,
-                                    torch::Dtype type = torch::kFloat) {
+std::vector<Trained> train_on_ranks(
+    int64_t count, const Experiment& experiment, int64_t iterations, int64_t parts = 1, torch::Dtype type = torch::kFloat,
+    const std::function<GraphRecorder(int64_t rank)>& recorder_of = [](int64_t) { return GraphRecorder(); }) {
   const TemporaryFolder folder;
   const auto file = [&folder](int64_t rank) { return folder / (std::to_string(rank) + ".safetensors"); };
   on_ranks(count, [&](const Ranks& group) {
-    const Trained trained = train(experiment, group, iterations, parts, type);
+    const Trained trained = train(experiment, group, iterations, parts, type, recorder_of(group.rank()));
     write_safetensors(file(group.rank()), trained.state, {{"metrics", nlohmann::json(trained.metrics).dump()}});
   });
   std::vector<Trained> ranks;
@@ -189,6 +192,19 @@ TEST(DataParallel, GradientsExchangedAfterwardsAreTheSame) {
     const auto overlapped = gradients(Exchange::overlapped), afterwards = gradients(Exchange::afterwards);
     for (size_t i = 0; i < overlapped.size(); ++i) EXPECT_TRUE(torch::equal(overlapped[i], afterwards[i])) << i;
   });
+}
+
+TEST(DataParallel, ARankWithoutItsGraphStaysInStep) {
+  at::set_num_threads(1);
+  const Experiment experiment = small_experiment();
+  const auto fails = [](c10::Device, const std::function<void()>& work) -> std::function<void()> {
+    work();
+    TORCH_CHECK(false, "no memory for a graph");
+  };
+  const auto overlapped = train_on_ranks(2, experiment, 6, 1, torch::kFloat64);
+  const auto graphed = train_on_ranks(2, experiment, 6, 1, torch::kFloat64,
+                                      [&](int64_t rank) { return rank == 0 ? tape_recorder() : GraphRecorder(fails); });
+  for (const auto& trained : graphed) EXPECT_TRUE(equal(overlapped[0].state, trained.state));
 }
 
 // The codebook has no gradient while nothing is quantised.

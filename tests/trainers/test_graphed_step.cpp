@@ -18,9 +18,9 @@ using ::testing::HasSubstr;
 struct CountedTapes {
   int recorded = 0, replayed = 0;
   GraphRecorder recorder() {
-    return [this](const std::function<void()>& work) {
+    return [this](c10::Device device, const std::function<void()>& work) {
       ++recorded;
-      return [this, replay = tape_recorder()(work)] {
+      return [this, replay = tape_recorder()(device, work)] {
         ++replayed;
         replay();
       };
@@ -101,18 +101,31 @@ GraphedRun run_graphed(const GraphedCase& c, const GraphRecorder& recorder) {
   torch::manual_seed(3);
   const auto method = c.make(experiment, {.recorder = recorder});
   GraphedRun trained;
+  StateDict checkpoint;
+  const auto state = [&method] {
+    StateDict copies;
+    for (const auto& [key, tensor] : method->save()) copies.add(key, tensor.clone());
+    return copies;
+  };
   for (int64_t i = 0; i < 20; ++i) {
     const std::string tag = std::to_string(i);
     const Batch batch{synthetic_tensor("graphs", "hr" + tag, {2, 3, 64, 64}, 0.5, 0.5).to(torch::kFloat64),
                       synthetic_tensor("graphs", "lr" + tag, {2, 3, 16, 16}, 0.5, 0.5).to(torch::kFloat64),
                       {},
                       {"a.png", "b.png"}};
+    // What happens between iterations: the loss scale falls, validation with the moving average, a return to a checkpoint.
     if (i == 12 && experiment.training.precision == "fp16") method->trained().front().network->scaler().overflowed();
+    if (i == 13) checkpoint = state();
+    if (i == 15) {
+      const auto averaged = method->averaged();
+      method->restored(batch);
+    }
+    if (i == 16) method->load(checkpoint, "checkpoint");
     const auto result = run_iteration(*method, parts_of(batch, experiment.training.parts, {}), {i, i / 8 + 1, 1e-3}, {});
     EXPECT_EQ(result.fault, "");
     trained.metrics.push_back(result.metrics);
   }
-  for (const auto& [key, tensor] : method->save()) trained.state.add(key, tensor.clone());
+  trained.state = state();
   return trained;
 }
 
@@ -168,6 +181,7 @@ class OneWeight : public TrainingMethod {
   OneWeight(const GraphRecorder& recorder, std::function<at::Tensor(const at::Tensor&)> loss)
       : TrainingMethod(recorder), network_(layer_.ptr(), Experiment(), 0.0, {.recorder = recorder}), loss_(std::move(loss)) {
     torch::nn::init::constant_(layer_->weight, 0.5);
+    layer_->register_buffer("constants", torch::full({4096}, 100.0));  // as the masks of attention, far above any gradient
   }
   std::vector<Due> due(const StepPosition& position) override { return {{&network_, position.learning_rate, "grad_norm"}}; }
   std::vector<Member> trained() const override { return {{"weight", &network_}}; }
@@ -232,6 +246,32 @@ TEST(GraphedStep, AGraphThatDoesSomethingElseIsFoundOutBeforeItCounts) {
   EXPECT_EQ(losses_of(plain, sizes), losses_of(graphed, sizes));
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("repeated an iteration with another result"));
   EXPECT_EQ(tapes.replayed, 1);
+}
+
+// As float16's first iterations are, whose gradients overflow.
+TEST(GraphedStep, WhatIsNotFiniteSaysNothingAboutTheGraph) {
+  CountedTapes tapes;
+  OneWeight method(tapes.recorder(), [](const at::Tensor& x) { return x.square(); });
+  ::testing::internal::CaptureStderr();
+  for (int64_t i = 0; i < 6; ++i) {
+    const Batch batch{torch::full({1, 3, 4, 4}, i == 2 ? INFINITY : 0.5), torch::zeros({1, 3, 1, 1}), {}, {"a.png"}};
+    const auto result = run_iteration(method, {{batch, 0, 1}}, {i, 1, 1e-2}, {});
+    EXPECT_EQ(result.fault.empty(), i != 2);
+  }
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), ::testing::Not(HasSubstr("CUDA graph")));
+  EXPECT_EQ(tapes.recorded, 1);
+  EXPECT_EQ(tapes.replayed, 4);
+}
+
+TEST(GraphedStep, WithTheSameWeightsNothingIsCompared) {
+  CountedTapes tapes;
+  OneWeight method(tapes.recorder(), [](const at::Tensor& x) { return x.square(); });
+  Scalars scalars;
+  const Part part{{torch::full({1, 3, 4, 4}, 0.5), torch::zeros({1, 3, 1, 1}), {}, {}}, 0, 1};
+  method.trained().front().network->zero_grad();
+  for (int i = 0; i < 4; ++i) method.accumulate(part, {0, 1, 1e-2}, scalars);
+  EXPECT_EQ(tapes.recorded, 1);
+  EXPECT_EQ(tapes.replayed, 0);
 }
 
 TEST(GraphedStep, AFailureOfThePassesPasses) {
