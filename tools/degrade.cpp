@@ -73,6 +73,12 @@ fs::path output_of(const PictureJob& job, int64_t copy, int64_t copies) {
   return job.output.parent_path() / fmt::format("{}-{}.png", job.output.stem().string(), copy);
 }
 
+// Emptied first: what an earlier run drew must not lie beside pictures of this one, should it be killed. What it repeats stays true.
+void forget_parameters(const fs::path& file, const fs::path& repeated) {
+  std::error_code absent;
+  if (fs::exists(file, absent) && !fs::equivalent(file, repeated, absent)) write_file_atomically(file, "");
+}
+
 void print_stages(const std::string& name, const Degraded& degraded) {
   std::cout << name << "\n";
   for (const auto& [stage, what] : explain(degraded.parameters, degraded.hr.size(1), degraded.hr.size(2))) {
@@ -147,7 +153,9 @@ int run_degrade(const Arguments& arguments) {
     write_rgb(output_of(job, copy, copies), degrade(result.hr, result.parameters));
     return result;
   };
-  write_file_atomically(fs::path(output) / "parameters.jsonl", [&](std::ostream& lines) {
+  const fs::path drawn = fs::path(output) / "parameters.jsonl";
+  forget_parameters(drawn, parameters_file);
+  write_file_atomically(drawn, [&](std::ostream& lines) {
     in_order(pictures, threads, degrade_one, [&](int64_t number, Degraded degraded) {
       const PictureJob& job = jobs[static_cast<size_t>(number / copies)];
       const int64_t copy = number % copies + 1;

@@ -109,6 +109,25 @@ TEST_F(DegradeCommand, ExplainsAndReports) {
   EXPECT_THAT(page, HasSubstr("first JPEG quality (2)"));
 }
 
+// A run that ends between two pictures, as one that is killed does: its second picture meets a full disk.
+TEST_F(DegradeCommand, ParametersNeverLieBesidePicturesOfAnotherRun) {
+  const auto degraded = [this](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"degrade", "-i", path("hr"), "-o", path("lr"), "--threads", "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_program(words).status;
+  };
+  ASSERT_EQ(degraded({"--seed", "7"}), 0);
+  const std::string before = read_file(folder / "lr/a.png"), lines = read_file(folder / "lr/parameters.jsonl");
+  std::filesystem::remove(folder / "lr/more/b.png");
+  std::filesystem::create_symlink("/dev/full", folder / "lr/more/b.png");
+  // What this run repeats stays true.
+  EXPECT_EQ(degraded({"--parameters", path("lr/parameters.jsonl")}), 1);
+  EXPECT_EQ(read_file(folder / "lr/parameters.jsonl"), lines);
+  EXPECT_EQ(degraded({"--seed", "8"}), 1);
+  EXPECT_NE(read_file(folder / "lr/a.png"), before);
+  EXPECT_EQ(read_file(folder / "lr/parameters.jsonl"), "");
+}
+
 class DataCommand : public DegradeCommand {};
 
 TEST_F(DataCommand, NamesWhatIsDamagedOrSmall) {
