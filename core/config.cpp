@@ -11,11 +11,11 @@
 namespace lpnsr {
 namespace {
 
-void read_tree(const FieldList& fields, ConfigNode root, const std::vector<std::string>& overrides) {
+void read_tree(const FieldList& fields, ConfigNode root, const std::vector<std::string>& overrides, std::string_view override_option) {
   ConfigFaults faults;
   for (const auto& text : overrides) {
     try {
-      apply_config_override(root, text);
+      apply_config_override(root, text, override_option);
     } catch (const UsageError& error) {
       faults.add(error.what());
     }
@@ -36,16 +36,18 @@ void collect_values(const ConfigNode& node, const std::string& path, std::map<st
 
 }  // namespace
 
-void read_config(const FieldList& fields, const std::filesystem::path& path, const std::vector<std::string>& overrides) {
-  read_tree(fields, load_config(path), overrides);
+void read_config(const FieldList& fields, const std::filesystem::path& path, const std::vector<std::string>& overrides,
+                 std::string_view override_option) {
+  read_tree(fields, load_config(path), overrides, override_option);
 }
 
-void read_config_text(const FieldList& fields, std::string_view toml, std::string_view origin, const std::vector<std::string>& overrides) {
+void read_config_text(const FieldList& fields, std::string_view toml, std::string_view origin, const std::vector<std::string>& overrides,
+                      std::string_view override_option) {
   ConfigNode root = parse_config(toml, std::string(origin));
   if (const auto extends = root.table.find("extends"); extends != root.table.end()) {
     throw UsageError(fmt::format("{}: extends: only a file can extend another", extends->second.origin.text()));
   }
-  read_tree(fields, std::move(root), overrides);
+  read_tree(fields, std::move(root), overrides, override_option);
 }
 
 std::vector<std::string> config_differences(std::string_view here, std::string_view there) {

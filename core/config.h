@@ -54,10 +54,12 @@ FieldList fields_of(Options& options) {
 
 // Reads `path` (and, before it, the file or files that it `extends`, relative to it, later ones winning), then applies `overrides`
 // ("section.key=value", the value in TOML syntax or a bare word). Throws UsageError that lists every fault with file, line, key and what
-// would be right.
-void read_config(const FieldList& fields, const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
+// would be right; before an override it says how people write one.
+inline constexpr std::string_view kSetOption = "--set ";
+void read_config(const FieldList& fields, const std::filesystem::path& path, const std::vector<std::string>& overrides = {},
+                 std::string_view override_option = kSetOption);
 void read_config_text(const FieldList& fields, std::string_view toml, std::string_view origin,
-                      const std::vector<std::string>& overrides = {});
+                      const std::vector<std::string>& overrides = {}, std::string_view override_option = kSetOption);
 
 // The complete, resolved configuration as TOML; reading it gives the same values.
 std::string write_config(const FieldList& fields);

@@ -127,8 +127,8 @@ ConfigNode parse_config_value(std::string_view toml) {
   return std::move(document.table.begin()->second);
 }
 
-void apply_config_override(ConfigNode& root, const std::string& override_text) {
-  const std::string name = "--set " + override_text;
+void apply_config_override(ConfigNode& root, const std::string& override_text, std::string_view option) {
+  const std::string name = std::string(option) + override_text;
   const size_t equals = override_text.find('=');
   const std::string path = trimmed(std::string_view(override_text).substr(0, equals));
   if (equals == std::string::npos || path.empty() || path.front() == '.' || path.back() == '.' || path.find("..") != std::string::npos) {

@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "core/config.h"
+
 namespace lpnsr {
 
 struct ConfigOrigin {
@@ -32,8 +34,8 @@ ConfigNode parse_config(std::string_view toml, const std::string& origin);
 ConfigNode load_config(const std::filesystem::path& path);
 // A value as after a key's '='; throws UsageError.
 ConfigNode parse_config_value(std::string_view toml);
-// Puts "section.key=value" over `root`; a fault of its form is a UsageError.
-void apply_config_override(ConfigNode& root, const std::string& override_text);
+// Puts "section.key=value" over `root`; a fault of its form is a UsageError. `option`: what people write before it.
+void apply_config_override(ConfigNode& root, const std::string& override_text, std::string_view option = kSetOption);
 
 // TOML's notation; numbers read back to the same bits.
 std::string toml_text(bool value);

@@ -95,6 +95,8 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Ten
   return at::conv2d(kernels_layout ? channels_last(x) : x, factor, bias, stride, padding);
 }
 
+at::Tensor twice_as_large(const at::Tensor& x) { return at::upsample_nearest2d(x, {2 * x.size(-2), 2 * x.size(-1)}); }
+
 at::Tensor Conv2dImpl::read_weight() {
   if (kernels::kernels() == nullptr || !weight.is_cpu() || weight.scalar_type() != at::kFloat || weight.is_inference() ||
       !at::autocast::is_autocast_enabled(at::kCPU) || at::autocast::get_autocast_dtype(at::kCPU) != at::kBFloat16) {
@@ -121,7 +123,7 @@ at::Tensor Conv2dImpl::forward_enlarged(const at::Tensor& x) {
   const auto input = autocast_input(x);
   if (!wants_gradient({input, weight, bias}) && stride() == 1 && winograd_fits(input, weight, /*twice=*/true))
     return winograd_convolution(input, read_weight(), bias, {.before = {}, .residual = {}, .twice = true});
-  return forward(at::upsample_nearest2d(x, {2 * x.size(-2), 2 * x.size(-1)}));
+  return forward(twice_as_large(x));
 }
 
 at::Tensor GroupNormImpl::forward(const at::Tensor& x) { return group_norm(x, weight, bias, with_silu(false)); }

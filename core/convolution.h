@@ -14,13 +14,16 @@ namespace lpnsr {
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding,
                     const at::Tensor& read = {});
 
+// [N,C,H,W] to [N,C,2H,2W] by repetition.
+at::Tensor twice_as_large(const at::Tensor& x);
+
 // torch.nn.Conv2d without dilation and groups.
 class Conv2dImpl : public torch::nn::Conv2dImpl, public Prepared {
  public:
   using torch::nn::Conv2dImpl::Conv2dImpl;
   at::Tensor forward(const at::Tensor& x) { return forward_with(x, {}); }
   at::Tensor forward_with(const at::Tensor& x, const Epilogue& epilogue);
-  at::Tensor forward_enlarged(const at::Tensor& x);  // of x with each pixel repeated 2x2
+  at::Tensor forward_enlarged(const at::Tensor& x);  // of twice_as_large(x)
   // The weight for `convolve` to read: in bfloat16 and channels-last, without gradient, where it is in float32, autocast on the CPU wants
   // that and it is frozen or Winograd's form may read it; else the weight itself. Kept until the weight is written to: for all passes of a
   // training step, and for good where it is frozen.

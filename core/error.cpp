@@ -1,7 +1,11 @@
 #include "core/error.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <new>
 #include <numeric>
+
+#include <c10/util/Exception.h>
 
 namespace lpnsr {
 namespace {
@@ -25,6 +29,17 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+std::string message_of(const std::exception& error) {
+  if (const auto* of_torch = dynamic_cast<const c10::Error*>(&error)) return std::string("LibTorch: ") + of_torch->what_without_backtrace();
+  if (const auto* of_files = dynamic_cast<const std::filesystem::filesystem_error*>(&error)) {
+    std::string text = of_files->path1().string();
+    if (!of_files->path2().empty()) text += " and " + of_files->path2().string();
+    return text + (text.empty() ? "" : ": ") + of_files->code().message();
+  }
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return "out of memory";
+  return error.what();
+}
 
 std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates) {
   const auto distance = [&](const std::string& candidate) { return edit_distance(name, candidate); };

@@ -1,5 +1,6 @@
 #pragma once
 // Faults that a person can mend. The program prints what() and ends with the exit status of the type.
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -24,6 +25,9 @@ class DataError : public Error {
  public:
   using Error::Error;
 };
+
+// What an exception tells a person: libraries' ones say what failed without the jargon of their what().
+std::string message_of(const std::exception& error);
 
 // The candidate nearest to `name` by edit distance, or "" where none is near enough to be a misspelling.
 std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates);

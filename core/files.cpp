@@ -64,8 +64,7 @@ class DescriptorBuffer final : public std::streambuf {
 
 class Descriptor {
  public:
-  explicit Descriptor(int value) : value_(value) {}
-  Descriptor(const fs::path& path, int flags) : Descriptor(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
+  Descriptor(const fs::path& path, int flags) : value_(::open(path.c_str(), flags | O_CLOEXEC)) {}
   ~Descriptor() {
     if (value_ >= 0) ::close(value_);
   }
@@ -73,11 +72,6 @@ class Descriptor {
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return value_; }
   bool open() const { return value_ >= 0; }
-  // Network file systems report a full disk here.
-  int close() {
-    const int status = ::close(std::exchange(value_, -1));
-    return status == 0 ? 0 : errno;
-  }
 
  private:
   int value_;
@@ -104,40 +98,6 @@ void write_in_place(const fs::path& path, const std::function<void(std::ostream&
 }
 
 constexpr std::string_view kPartial = ".partial";
-
-// A new file beside its target, open for writing. Goes with the object unless it was renamed; a file that somebody else made never does.
-class PartialFile {
- public:
-  explicit PartialFile(const fs::path& target) : descriptor_(create(target, path_)) {}
-  ~PartialFile() {
-    if (owned_) ::unlink(path_.c_str());
-  }
-  PartialFile(const PartialFile&) = delete;
-  PartialFile& operator=(const PartialFile&) = delete;
-  Descriptor& descriptor() { return descriptor_; }
-  bool rename_to(const fs::path& target) {
-    if (::rename(path_.c_str(), target.c_str()) != 0) return false;
-    owned_ = false;
-    return true;
-  }
-
- private:
-  // -1, with the reason in errno, where no file can be made.
-  static int create(const fs::path& target, fs::path& path) {
-    constexpr int kAttempts = 100;  // two that meet are unheard of; a source of random numbers that is broken must not hang the program
-    int descriptor = -1;
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
-      path = partial_name_for(target);
-      descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-      if (descriptor >= 0 || errno != EEXIST) break;
-    }
-    return descriptor;
-  }
-
-  fs::path path_;
-  Descriptor descriptor_;
-  bool owned_ = descriptor_.open();
-};
 
 bool has_image_extension(const fs::path& path) {
   return std::find(kImageExtensions.begin(), kImageExtensions.end(), lower_case_extension(path)) != kImageExtensions.end();
@@ -176,25 +136,46 @@ fs::path partial_name_for(const fs::path& target) {
   return target.parent_path() / fmt::format(".lpnsr-{:08x}{:08x}{}", random(), random(), kPartial);
 }
 
+PartialFile::PartialFile(fs::path target) : target_(std::move(target)), replaced_(target_) {
+  std::error_code ignored;
+  if (fs::is_regular_file(target_, ignored)) replaced_ = fs::canonical(target_, ignored);
+  constexpr int kAttempts = 100;  // two that meet are unheard of; a source of random numbers that is broken must not hang the program
+  for (int attempt = 0; attempt < kAttempts && descriptor_ < 0; ++attempt) {
+    path_ = partial_name_for(replaced_);
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor_ < 0 && errno != EEXIST) break;
+  }
+  if (descriptor_ >= 0) return;
+  refuse_to_write(target_, errno == ENOENT ? fmt::format("there is no folder '{}'", folder_of(replaced_).string()) : reason(errno));
+}
+
+PartialFile::~PartialFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+void PartialFile::write(const std::function<void(std::ostream&)>& write) {
+  if (const int code = write_through(descriptor_, write); code != 0) refuse_to_write(target_, reason(code));
+}
+
+void PartialFile::keep() {
+  // Network file systems report a full disk when a file is closed.
+  if (::fsync(descriptor_) != 0 || ::close(std::exchange(descriptor_, -1)) != 0 || ::rename(path_.c_str(), replaced_.c_str()) != 0)
+    refuse_to_write(target_, reason(errno));
+  path_.clear();
+  // The new name itself must survive a power failure. Not every file system can promise that for a folder, so failure is no fault.
+  const Descriptor folder(folder_of(replaced_), O_RDONLY | O_DIRECTORY);
+  if (folder.open()) ::fsync(folder.get());
+}
+
 void write_file_atomically(const fs::path& path, const std::function<void(std::ostream&)>& write) {
   std::error_code ignored;
   const fs::file_type type = fs::status(path, ignored).type();
   if (type == fs::file_type::directory) refuse_to_write(path, "it is a folder");
   if (type == fs::file_type::character || type == fs::file_type::fifo || type == fs::file_type::block) return write_in_place(path, write);
-
-  const fs::path target = type == fs::file_type::regular ? fs::canonical(path, ignored) : path;  // the file behind a link, not the link
-  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
-  PartialFile partial(target);
-  Descriptor& file = partial.descriptor();
-  if (!file.open()) refuse_to_write(path, errno == ENOENT ? fmt::format("there is no folder '{}'", folder.string()) : reason(errno));
-  int code = write_through(file.get(), write);
-  if (code == 0 && ::fsync(file.get()) != 0) code = errno;
-  if (code == 0) code = file.close();
-  if (code == 0 && !partial.rename_to(target)) code = errno;
-  if (code != 0) refuse_to_write(path, reason(code));
-  // The new name itself must survive a power failure. Not every file system can promise that for a folder, so failure is no fault.
-  const Descriptor parent(folder, O_RDONLY | O_DIRECTORY);
-  if (parent.open()) ::fsync(parent.get());
+  PartialFile file(path);
+  file.write(write);
+  file.keep();
 }
 
 void write_file_atomically(const fs::path& path, std::string_view bytes) {
@@ -230,6 +211,8 @@ std::string read_file(const fs::path& path) {
   return bytes;
 }
 
+fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
+
 void make_output_folder(const fs::path& path) {
   if (path.empty()) throw Error("the output folder's name is empty");
   std::error_code code;
@@ -251,7 +234,7 @@ void make_folder_of(const fs::path& file) {
   std::error_code code;
   if (fs::is_directory(file, code) || !file.has_filename())
     throw Error(fmt::format("{}: cannot be written: it is a folder", file.string()));
-  make_output_folder(file.has_parent_path() ? file.parent_path() : fs::path("."));
+  make_output_folder(folder_of(file));
 }
 
 std::string lower_case_extension(const fs::path& path) {

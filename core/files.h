@@ -15,6 +15,23 @@ namespace lpnsr {
 void write_file_atomically(const std::filesystem::path& path, const std::function<void(std::ostream&)>& write);
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
+// A new file beside `target`, nobody else's, until it is complete and takes the target's name; what never did is removed. A target that is
+// a link stays one: the file behind it is replaced. Each member throws Error that names the target.
+class PartialFile {
+ public:
+  explicit PartialFile(std::filesystem::path target);
+  ~PartialFile();
+  PartialFile(const PartialFile&) = delete;
+  PartialFile& operator=(const PartialFile&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+  void write(const std::function<void(std::ostream&)>& write);
+  void keep();  // flushes to disk and renames
+
+ private:
+  std::filesystem::path target_, replaced_, path_;
+  int descriptor_ = -1;
+};
+
 // A name for what is not complete yet, to be renamed to `target`: in the same folder, hidden, and nobody else's. It holds nothing of the
 // target's name, which may be as long as the file system allows.
 std::filesystem::path partial_name_for(const std::filesystem::path& target);
@@ -23,6 +40,8 @@ std::filesystem::path partial_name_for(const std::filesystem::path& target);
 void remove_partial_files(const std::filesystem::path& folder);
 
 std::string read_file(const std::filesystem::path& path);  // throws Error that names the path
+
+std::filesystem::path folder_of(const std::filesystem::path& file);  // "." where its name has none
 
 // Creates the folder and its parents. Throws Error that says why it cannot be written to.
 void make_output_folder(const std::filesystem::path& path);

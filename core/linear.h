@@ -10,7 +10,7 @@ namespace lpnsr {
 // What becomes of a product: gelu(product) or product + residual.
 struct Epilogue {
   bool gelu = false;
-  at::Tensor residual;  // of the result's shape; undefined: nothing
+  at::Tensor residual = {};  // of the result's shape; undefined: nothing
 };
 
 // Of a result that was computed without it.

@@ -46,7 +46,7 @@ at::Tensor AutoencoderAttention::forward(const at::Tensor& x) {
   const auto normed = norm_(x);
   const auto tokens = [](const at::Tensor& map) { return map.permute({0, 2, 3, 1}).flatten(1, 2).unsqueeze(1); };  // [N,1,HW,C]
   const auto h = token_attention(tokens(q_(normed)), tokens(k_(normed)), tokens(v_(normed)));
-  return out_->forward_with(h.view({x.size(0), x.size(2), x.size(3), x.size(1)}).permute({0, 3, 1, 2}), {.gelu = false, .residual = x});
+  return out_->forward_with(h.view({x.size(0), x.size(2), x.size(3), x.size(1)}).permute({0, 3, 1, 2}), {.residual = x});
 }
 
 AutoencoderLevel::AutoencoderLevel(int64_t in_channels, int64_t out_channels, int64_t blocks, int64_t side,

@@ -23,6 +23,4 @@ void set_to_zero(Conv2d& layer) {
   torch::nn::init::zeros_(layer->bias);
 }
 
-at::Tensor twice_as_large(const at::Tensor& x) { return at::upsample_nearest2d(x, {2 * x.size(-2), 2 * x.size(-1)}); }
-
 }  // namespace lpnsr

@@ -13,7 +13,4 @@ GroupNorm group_normalisation(int64_t groups, int64_t channels, double eps, cons
 Conv2d convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride = 1);  // padded to keep the size
 void set_to_zero(Conv2d& layer);
 
-// [...,H,W] to [...,2H,2W] by repetition.
-at::Tensor twice_as_large(const at::Tensor& x);
-
 }  // namespace lpnsr

@@ -109,7 +109,7 @@ at::Tensor WindowAttentionImpl::forward(const at::Tensor& x, int64_t shift, cons
   const Windows windows{.window = window_, .shift = shift, .heads = heads_};
   const auto mixed = window_attention_fits(qkv, windows) ? attend_in_place(qkv, windows, mask) : attend(qkv, shift, mask);
   const bool drops = dropout_ > 0.0 && is_training();
-  if (!drops) return proj_->forward_with(mixed, {.gelu = false, .residual = residual.permute({0, 2, 3, 1})}).permute({0, 3, 1, 2});
+  if (!drops) return proj_->forward_with(mixed, {.residual = residual.permute({0, 2, 3, 1})}).permute({0, 3, 1, 2});
   return residual + torch::dropout(proj_(mixed), dropout_, true).permute({0, 3, 1, 2});
 }
 
@@ -140,9 +140,9 @@ at::Tensor SwinBlockImpl::forward(const at::Tensor& x) {
 
 at::Tensor SwinBlockImpl::run(const at::Tensor& x) {
   const auto h = attention_(norm1_(x), shift_, mask_of_last_row(), x);
-  const auto hidden = fc1_->forward_with(norm2_(h), {.gelu = true, .residual = {}});
+  const auto hidden = fc1_->forward_with(norm2_(h), {.gelu = true});
   const bool drops = dropout_ > 0.0 && is_training();
-  if (!drops) return fc2_->forward_with(hidden, {.gelu = false, .residual = h});
+  if (!drops) return fc2_->forward_with(hidden, {.residual = h});
   return h + torch::dropout(fc2_(torch::dropout(hidden, dropout_, true)), dropout_, true);
 }
 

@@ -115,8 +115,7 @@ at::Tensor SwinIRImpl::forward(const at::Tensor& image) {
     return reconstruct(conv_after_body_.run->forward(deep_features(shallow, inputs[1])) + shallow);
   };
   const auto large = passes_.run(*this, {(whole - mean) * options_.img_range, mask}, {}, pass) / options_.img_range + mean;
-  // The tokens' order of axes must not leave this network: GroupNorm loses digits on channels-last pictures.
-  return large.slice(-2, 0, height * options_.upscale).slice(-1, 0, width * options_.upscale).contiguous(at::MemoryFormat::Contiguous);
+  return large.slice(-2, 0, height * options_.upscale).slice(-1, 0, width * options_.upscale).contiguous();
 }
 
 }  // namespace lpnsr

@@ -87,14 +87,14 @@ at::Tensor WindowAttentionImpl::forward(const at::Tensor& x, int64_t shift, cons
   const Windows windows{.window = window_, .shift = shift, .heads = heads_};
   const auto mixed =
       window_attention_fits(qkv, windows) ? window_attention(qkv, windows, bias(shift, torch::kFloat32)) : attend(qkv, shift, mask);
-  return proj_->forward_with(mixed, {.gelu = false, .residual = residual});
+  return proj_->forward_with(mixed, {.residual = residual});
 }
 
 MlpImpl::MlpImpl(int64_t dim, int64_t hidden)
     : fc1_(register_module("fc1", LinearLayer(dim, hidden))), fc2_(register_module("fc2", LinearLayer(hidden, dim))) {}
 
 at::Tensor MlpImpl::forward(const at::Tensor& x, const at::Tensor& residual) {
-  return fc2_->forward_with(fc1_->forward_with(x, {.gelu = true, .residual = {}}), {.gelu = false, .residual = residual});
+  return fc2_->forward_with(fc1_->forward_with(x, {.gelu = true}), {.residual = residual});
 }
 
 SwinBlockImpl::SwinBlockImpl(const BlockOptions& options, bool shifted)

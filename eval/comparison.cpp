@@ -1,30 +1,43 @@
 #include "eval/comparison.h"
 
-#include <glob.h>
+#include <fnmatch.h>
 #include <set>
 
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "core/log.h"
 #include "eval/metrics.h"
 #include "eval/psnr_ssim.h"
+#include "eval/run_report.h"
 
 namespace lpnsr {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<fs::path> seed_folders(const std::string& pattern) {
-  std::vector<fs::path> folders;
-  glob_t found{};
-  if (glob(pattern.c_str(), 0, nullptr, &found) == 0) {
-    for (size_t i = 0; i < found.gl_pathc; ++i) {
-      if (fs::is_directory(found.gl_pathv[i])) folders.emplace_back(found.gl_pathv[i]);
+// Of an absolute path whose parts may be patterns. A part that is there under its own name is no pattern, whatever characters it has.
+std::vector<fs::path> seed_folders(const fs::path& pattern) {
+  std::vector<fs::path> folders = {pattern.root_path()};
+  for (const auto& part : pattern.relative_path()) {
+    if (part.empty()) continue;  // after a slash at the end
+    std::vector<fs::path> deeper;
+    std::error_code unreadable;  // then it holds none
+    for (const auto& folder : folders) {
+      if (fs::is_directory(folder / part, unreadable)) {
+        deeper.push_back(folder / part);
+        continue;
+      }
+      for (const auto& entry : fs::directory_iterator(folder, unreadable)) {
+        const fs::path name = entry.path().filename();
+        if (fnmatch(part.c_str(), name.c_str(), FNM_PERIOD) == 0 && entry.is_directory(unreadable)) deeper.push_back(entry.path());
+      }
     }
+    std::sort(deeper.begin(), deeper.end());
+    folders = std::move(deeper);
   }
-  globfree(&found);
-  if (folders.empty()) throw UsageError(pattern + ": no such folder of restored pictures");
+  if (folders.empty()) throw UsageError(pattern.string() + ": no such folder of restored pictures");
   return folders;
 }
 
@@ -108,6 +121,10 @@ ComparisonOptions read_comparison(const fs::path& file, const std::vector<std::s
 }
 
 Comparison compare(const ComparisonOptions& options, const fs::path& weights, c10::Device device) {
+  // What only the page shows is looked at before hours of scoring.
+  for (const auto& run : options.runs) check_run_folder(run);
+  for (const auto& folder : options.noise_folders) list_images(folder, /*recursive=*/false);
+  if (!options.low_resolution.empty()) pair_pictures(options.low_resolution, options.reference);
   const std::vector<std::string> flavour = {"protocol=" + options.protocol, "channel=" + options.channel,
                                             "crop=" + std::to_string(options.crop)};
   Comparison comparison{chosen_metrics(options, {.weights = weights, .device = device, .psnr_ssim = flavour}), {}};

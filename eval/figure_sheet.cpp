@@ -2,7 +2,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <numbers>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -60,23 +59,6 @@ bool run_converter(const fs::path& svg, const fs::path& png, const fs::path& nam
   if (WIFEXITED(status) && WEXITSTATUS(status) == 127) return false;
   throw Error(fmt::format("{}: rsvg-convert could not draw it; nothing is written", name.string()));
 }
-
-// A file beside its final name until it is complete. What is not kept is removed.
-class UnfinishedFile {
- public:
-  explicit UnfinishedFile(const fs::path& file) : file_(file), path_(partial_name_for(file)) {}
-  ~UnfinishedFile() {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
-  }
-  UnfinishedFile(const UnfinishedFile&) = delete;
-  UnfinishedFile& operator=(const UnfinishedFile&) = delete;
-  const fs::path& path() const { return path_; }
-  void keep() const { fs::rename(path_, file_); }
-
- private:
-  fs::path file_, path_;
-};
 
 }  // namespace
 
@@ -157,8 +139,8 @@ void FigureSheet::write(const fs::path& file) const {
   if (std::all_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.panels.empty(); }))
     throw Error(fmt::format("{}: the figure has neither pictures nor charts; nothing is written", file.string()));
   // Both are replaced together: an earlier figure's PNG beside a new SVG would pass for the new one.
-  const UnfinishedFile drawn_svg(svg_file), drawn_png(png_file);
-  write_file_atomically(drawn_svg.path(), svg());
+  PartialFile drawn_svg(svg_file), drawn_png(png_file);
+  drawn_svg.write([this](std::ostream& stream) { stream << svg(); });
   const bool has_png = run_converter(drawn_svg.path(), drawn_png.path(), png_file);
   drawn_svg.keep();
   if (!has_png) {

@@ -48,6 +48,7 @@ struct Metric {
 
 struct MetricRequest {
   std::vector<std::string> set;                 // "key=value" of the metric's options
+  std::string set_option{kSetOption};           // what people write before one of them
   std::optional<std::filesystem::path> config;  // TOML with the same keys
   std::vector<std::filesystem::path> files;     // of weights, in the order of the description's (networks take theirs in any order)
   c10::Device device = c10::kCPU;

@@ -60,9 +60,9 @@ void guard(Metric& metric) {
 
 void read_metric_options(const FieldList& fields, const MetricRequest& request) {
   if (request.config) {
-    read_config(fields, *request.config, request.set);
+    read_config(fields, *request.config, request.set, request.set_option);
   } else {
-    read_config_text(fields, "", "the metric's options", request.set);
+    read_config_text(fields, "", "the metric's options", request.set, request.set_option);
   }
 }
 
@@ -130,9 +130,16 @@ Metric make_metric(const MetricDescription& description, const MetricRequest& re
 Metric make_metric(const std::string& specification, const MetricOptions& options) {
   const auto parts = split_at(specification, ':');
   const auto& description = find_metric(parts.front());
-  MetricRequest request{
-      .set = {parts.begin() + 1, parts.end()}, .config = {}, .files = {}, .device = options.device, .batch = options.batch};
-  if (request.set.empty() && (description.name == "psnr" || description.name == "ssim")) request.set = options.psnr_ssim;
+  MetricRequest request{.set = {parts.begin() + 1, parts.end()},
+                        .set_option = parts.front() + ":",
+                        .config = {},
+                        .files = {},
+                        .device = options.device,
+                        .batch = options.batch};
+  if (request.set.empty() && (description.name == "psnr" || description.name == "ssim")) {
+    request.set = options.psnr_ssim;
+    request.set_option = "--";
+  }
   if (!description.files.empty()) request.files = find_metric_files(description, options.weights);
   auto metric = make_metric(description, request);
   if (parts.size() > 1) metric.name = fmt::format("{}:{}", description.name, fmt::join(parts.begin() + 1, parts.end(), ":"));

@@ -35,16 +35,18 @@ Interval bootstrap_interval(const std::vector<double>& values) {
   return {linear_quantile(means, 0.025), linear_quantile(means, 0.975)};
 }
 
+double difference(double a, double b) { return a == b ? 0.0 : a - b; }
+
 double paired_p_value(const std::vector<double>& a, const std::vector<double>& b) {
   std::vector<double> differences;
   for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    if (std::isfinite(a[i]) && std::isfinite(b[i])) differences.push_back(a[i] - b[i]);
+    if (const double of_picture = difference(a[i], b[i]); std::isfinite(of_picture)) differences.push_back(of_picture);
   }
   if (differences.empty()) return std::numeric_limits<double>::quiet_NaN();
   double observed = 0, scale = 0;
-  for (const double difference : differences) {
-    observed += difference;
-    scale += std::abs(difference);
+  for (const double one : differences) {
+    observed += one;
+    scale += std::abs(one);
   }
   // Sums that differ by rounding alone count as equal.
   const double limit = std::abs(observed) - 1e-12 * scale;

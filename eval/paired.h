@@ -13,9 +13,12 @@ struct Interval {
 // than two are left.
 Interval bootstrap_interval(const std::vector<double>& values);
 
+// a - b; 0 where both are the same infinite value.
+double difference(double a, double b);
+
 // Two-sided p-value that two methods' scores of the same pictures have the same mean: the sign of each difference is flipped at random
-// (20000 times and the observed one; all 2^n ways where that is fewer). Pictures where either is not finite are left out; NaN where none
-// are left.
+// (20000 times and the observed one; all 2^n ways where that is fewer). Pictures whose difference is not finite are left out; NaN where
+// none are left.
 double paired_p_value(const std::vector<double>& a, const std::vector<double>& b);
 
 }  // namespace lpnsr

@@ -42,7 +42,7 @@ Counterparts::Counterparts(fs::path folder) : folder_(std::move(folder)) {
 
 fs::path Counterparts::of(const fs::path& picture) const {
   if (fs::is_regular_file(folder_)) return folder_;
-  const bool shared = same_folder(picture.parent_path(), folder_);
+  const bool shared = same_folder(folder_of(picture), folder_);
   const auto usable = [&](const fs::path& candidate) {
     return fs::is_regular_file(candidate) && !(shared && candidate.filename() == picture.filename());
   };

@@ -27,16 +27,16 @@ bool measured(const ResultRow& row) {
 std::vector<TableRow> shown_rows(const ResultBlock& block) {
   std::vector<TableRow> rows;
   for (const auto& row : block.rows) {
-    TableRow ours{row.name, {}}, paper{"as published", {}, true}, difference{"difference", {}, true};
+    TableRow ours{row.name, {}}, paper{"as published", {}, true}, apart{"difference", {}, true};
     for (const auto& cell : row.cells) {
       ours.cells.push_back(cell.cell());
       paper.cells.push_back({.mean = cell.paper});
-      difference.cells.push_back({.mean = ours.cells.back().mean - cell.paper, .difference = true});
+      apart.cells.push_back({.mean = difference(ours.cells.back().mean, cell.paper), .difference = true});
     }
     rows.push_back(std::move(ours));
     if (!states_something(row)) continue;
     rows.push_back(std::move(paper));
-    if (measured(row)) rows.push_back(std::move(difference));
+    if (measured(row)) rows.push_back(std::move(apart));
   }
   return rows;
 }
@@ -202,7 +202,7 @@ nlohmann::json ResultTable::json() const {
                                   {"interval95", {json_number(cell.interval.low), json_number(cell.interval.high)}},
                                   {"seeds", std::move(seeds)},
                                   {"paper", json_number(row.cells[c].paper)},
-                                  {"difference", json_number(cell.mean - row.cells[c].paper)},
+                                  {"difference", json_number(difference(cell.mean, row.cells[c].paper))},
                                   {"rank", ranks[c][r]}};
       }
       entry["rows"].push_back({{"name", row.name},

@@ -86,11 +86,15 @@ void add_metric_charts(HtmlReport& report, const std::vector<std::pair<std::stri
   if (charts.empty()) report.paragraph("No values have been logged yet.");
 }
 
-fs::path write_run_report(const fs::path& run) {
+void check_run_folder(const fs::path& run) {
   if (!fs::is_directory(run)) throw UsageError(run.string() + ": no such run folder");
   if (!fs::exists(run / "metrics.jsonl") && !fs::exists(run / "config.toml")) {
     throw UsageError(run.string() + ": not a run folder (it has neither config.toml nor metrics.jsonl)");
   }
+}
+
+fs::path write_run_report(const fs::path& run) {
+  check_run_folder(run);
   HtmlReport report("Run " + fs::weakly_canonical(run).filename().string());
   report.heading("Curves");
   add_metric_charts(report, {{"", run}});

@@ -15,6 +15,8 @@ std::vector<Series> read_metrics(const std::filesystem::path& run);
 // share a chart.
 void add_metric_charts(HtmlReport& report, const std::vector<std::pair<std::string, std::filesystem::path>>& runs);
 
+void check_run_folder(const std::filesystem::path& run);  // throws UsageError where it is none
+
 // Writes RUN/report.html and returns its path. Throws UsageError where the folder is not a run's.
 std::filesystem::path write_run_report(const std::filesystem::path& run);
 

@@ -114,8 +114,8 @@ nlohmann::json SideBySide::json() const {
     for (size_t b = a + 1; b < methods_.size(); ++b) {
       nlohmann::json entry = {{"a", methods_[a].name}, {"b", methods_[b].name}};
       for (size_t c = 0; c < metrics_.size(); ++c) {
-        const double difference = methods_[a].evaluation.means()[c] - methods_[b].evaluation.means()[c];
-        entry["difference"][metrics_[c].name] = json_number(difference);
+        entry["difference"][metrics_[c].name] =
+            json_number(difference(methods_[a].evaluation.means()[c], methods_[b].evaluation.means()[c]));
         if (metrics_[c].kind != MetricKind::set)
           entry["p"][metrics_[c].name] = json_number(paired_p_value(methods_[a].evaluation.values(c), methods_[b].evaluation.values(c)));
       }

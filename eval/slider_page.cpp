@@ -17,9 +17,8 @@ namespace fs = std::filesystem;
 using Layers = std::vector<std::pair<std::string, at::Tensor>>;
 
 at::Tensor read_counterpart(const fs::path& picture, const fs::path& place, const std::string& whose) {
-  const fs::path folder = picture.has_parent_path() ? picture.parent_path() : ".";
   std::error_code unreadable;  // then the search below tells what is wrong
-  const bool own = fs::equivalent(place, picture, unreadable) || fs::equivalent(place, folder, unreadable);
+  const bool own = fs::equivalent(place, folder_of(picture), unreadable);
   const fs::path found = own ? picture : find_counterpart(picture, place);
   if (found.empty()) throw Error(fmt::format("{}: holds no picture of '{}' that belongs to {}", place.string(), whose, picture.string()));
   return read_image(found).rgb;

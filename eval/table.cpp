@@ -169,9 +169,10 @@ std::string differences_from_best(const std::vector<Column>& columns, const std:
       if (r == best || rows[r].note || best_values.empty()) continue;
       const auto its_values = values(r, c);
       if (its_values.size() != best_values.size()) continue;
-      text +=
-          fmt::format("{}: {} − {} = {:+.{}f}, p = {:.4f}\n", columns[c].title, rows[r].name, rows[best].name,
-                      rows[r].cells[c].mean - rows[best].cells[c].mean, columns[c].decimals + 1, paired_p_value(its_values, best_values));
+      const double apart = difference(rows[r].cells[c].mean, rows[best].cells[c].mean), p = paired_p_value(its_values, best_values);
+      if (std::isnan(apart)) continue;
+      text += fmt::format("{}: {} − {} = {:+.{}f}, p = {}\n", columns[c].title, rows[r].name, rows[best].name, apart,
+                          columns[c].decimals + 1, std::isnan(p) ? "-" : fmt::format("{:.4f}", p));
     }
   }
   return text;

@@ -1,7 +1,7 @@
 // lpnsr crop: evaluation crops out of photographs.
 #include <filesystem>
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -31,24 +31,22 @@ int run_crop(const Arguments& arguments) {
   const auto write_crop = [&](const PictureJob& job) {
     at::Tensor rgb = read_image(job.input).rgb;
     while (halve_above > 0 && std::max(rgb.size(1), rgb.size(2)) > halve_above && std::min(rgb.size(1), rgb.size(2)) > 1) rgb = halved(rgb);
-    if (rgb.size(1) < size || rgb.size(2) < size) {
-      throw Error(fmt::format("'{}' is {} x {}: too small for a crop of {}", job.input.string(), rgb.size(2), rgb.size(1), size));
-    }
-    make_output_folder(job.output.parent_path());
+    if (rgb.size(1) < size || rgb.size(2) < size)
+      throw Error(fmt::format("{} x {} pixels are too few for a crop of {}", rgb.size(2), rgb.size(1), size));
     write_rgb(job.output, busiest_crop(rgb, size));
   };
-  std::vector<std::string> failures;
+  for (const auto& job : jobs) make_folder_of(job.output);
+  PictureFaults faults("cropped", jobs.size());
   for (const auto& job : jobs) {
     try {
       write_crop(job);
-    } catch (const Error& error) {
-      if (jobs.size() == 1) throw;
-      failures.emplace_back(error.what());
+    } catch (const std::exception& error) {
+      faults.add(job.input, error);
     }
   }
-  log_info("{} crops of {} x {} in {}", jobs.size() - failures.size(), size, size, output);
-  if (failures.empty()) return 0;
-  throw Error(fmt::format("{} of {} pictures could not be cropped:\n  {}", failures.size(), jobs.size(), fmt::join(failures, "\n  ")));
+  log_info("{} crops of {} x {} in {}", jobs.size() - faults.count(), size, size, output);
+  faults.throw_if_any();
+  return 0;
 }
 
 }  // namespace lpnsr

@@ -62,7 +62,7 @@ at::Tensor whole_pixels(const at::Tensor& picture, int64_t scale, const fs::path
 }
 
 struct Degraded {
-  std::string fault;  // why there is none
+  std::optional<DataError> fault;  // why there is none
   DegradationParameters parameters;
   at::Tensor hr;
 };
@@ -71,6 +71,12 @@ struct Degraded {
 fs::path output_of(const PictureJob& job, int64_t copy, int64_t copies) {
   if (copies == 1) return job.output;
   return job.output.parent_path() / fmt::format("{}-{}.png", job.output.stem().string(), copy);
+}
+
+// Emptied first: what an earlier run drew must not lie beside pictures of this one, should it be killed. What it repeats stays true.
+void forget_parameters(const fs::path& file, const fs::path& repeated) {
+  std::error_code absent;
+  if (fs::exists(file, absent) && !fs::equivalent(file, repeated, absent)) write_file_atomically(file, "");
 }
 
 void print_stages(const std::string& name, const Degraded& degraded) {
@@ -126,11 +132,12 @@ int run_degrade(const Arguments& arguments) {
   const int64_t threads = one_picture_a_thread(common);
   make_folder_of(report_file);
   make_output_folder(output);
-  for (const auto& job : jobs) make_output_folder(job.output.parent_path());
+  for (const auto& job : jobs) make_folder_of(job.output);
   DegradationReport report;
   std::optional<Degraded> shown;
-  std::vector<std::string> faults;
-  Progress progress("degrading", static_cast<int64_t>(jobs.size()) * copies, 0, "pictures");
+  const int64_t pictures = static_cast<int64_t>(jobs.size()) * copies;
+  PictureFaults faults("degraded", static_cast<size_t>(pictures));
+  Progress progress("degrading", pictures, 0, "pictures");
   const auto degrade_one = [&](int64_t number) {
     const PictureJob& job = jobs[static_cast<size_t>(number / copies)];
     const int64_t copy = number % copies + 1;
@@ -140,22 +147,20 @@ int run_degrade(const Arguments& arguments) {
     try {
       result.hr = whole_pixels(read_image(job.input).rgb, result.parameters.scale, job.input);
     } catch (const DataError& error) {
-      result.fault = error.what();
+      result.fault = error;
       return result;
     }
     write_rgb(output_of(job, copy, copies), degrade(result.hr, result.parameters));
     return result;
   };
-  write_file_atomically(fs::path(output) / "parameters.jsonl", [&](std::ostream& lines) {
-    in_order(static_cast<int64_t>(jobs.size()) * copies, threads, degrade_one, [&](int64_t number, Degraded degraded) {
+  const fs::path drawn = fs::path(output) / "parameters.jsonl";
+  forget_parameters(drawn, parameters_file);
+  write_file_atomically(drawn, [&](std::ostream& lines) {
+    in_order(pictures, threads, degrade_one, [&](int64_t number, Degraded degraded) {
       const PictureJob& job = jobs[static_cast<size_t>(number / copies)];
       const int64_t copy = number % copies + 1;
       progress.advance();
-      if (!degraded.fault.empty()) {
-        log_warning("{}", degraded.fault);
-        faults.push_back(degraded.fault);
-        return;
-      }
+      if (degraded.fault) return faults.add(job.input, *degraded.fault);
       nlohmann::ordered_json row = {{"picture", job.source}};
       if (copies > 1) row["copy"] = copy;
       row["parameters"] = to_json(degraded.parameters);
@@ -168,10 +173,7 @@ int run_degrade(const Arguments& arguments) {
   });
   progress.finish();
   if (shown) report.write(report_file, jobs.front().source, shown->hr, shown->parameters);
-  if (!faults.empty()) {
-    throw DataError(fmt::format("{} of {} pictures could not be degraded; the first: {}", faults.size(),
-                                static_cast<int64_t>(jobs.size()) * copies, faults.front()));
-  }
+  faults.throw_if_any();
   return 0;
 }
 

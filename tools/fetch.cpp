@@ -1,7 +1,9 @@
 #include "tools/fetch.h"
 
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,54 +14,80 @@
 namespace lpnsr {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr int kNoSuchProgram = 127;
 
-// By the exit status. An HTTP error may be that of a range behind the file's end (416) or any other: neither program tells.
-bool refuses_to_resume(const std::string& program, int status) {
-  if (program == "wget") return status == 8;
-  constexpr int kHttpError = 22, kNoRanges = 33, kBehindTheEnd = 36;
-  return status == kHttpError || status == kNoRanges || status == kBehindTheEnd;
-}
+struct Ended {
+  int status = 0;
+  std::string out;  // of stdout
+};
 
-// Exit status of a program found in $PATH; 127 where there is none of that name.
-int run_and_wait(std::vector<std::string> words) {
+// Of a program found in $PATH; status 127 where there is none of that name.
+Ended run_and_wait(std::vector<std::string> words) {
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
-  // What the program prints is no result of ours: its stdout is our stderr.
+  std::array<int, 2> pipe{};
+  if (pipe2(pipe.data(), O_CLOEXEC) != 0) throw Error(fmt::format("{} cannot be started: {}", words[0], std::strerror(errno)));
   posix_spawn_file_actions_t streams;
   posix_spawn_file_actions_init(&streams);
-  posix_spawn_file_actions_adddup2(&streams, STDERR_FILENO, STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&streams, pipe[1], STDOUT_FILENO);
   pid_t child = 0;
   const int code = posix_spawnp(&child, argv[0], &streams, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&streams);
-  if (code == ENOENT) return kNoSuchProgram;
+  close(pipe[1]);
+  Ended ended;
+  std::array<char, 256> bytes{};
+  ssize_t count = 0;
+  do {
+    count = read(pipe[0], bytes.data(), bytes.size());
+    if (count > 0) ended.out.append(bytes.data(), static_cast<size_t>(count));
+  } while (count > 0 || (count < 0 && errno == EINTR));
+  close(pipe[0]);
+  if (code == ENOENT) return {kNoSuchProgram, ""};
   if (code != 0) throw Error(fmt::format("{} cannot be started: {}", words[0], std::strerror(code)));
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+  ended.status = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+  return ended;
+}
+
+uintmax_t size_of(const fs::path& file) {
+  std::error_code absent;
+  const uintmax_t size = fs::file_size(file, absent);
+  return absent ? 0 : size;
+}
+
+// Whether what was there, not the transfer, is why a program ended like this: the range begins behind the file's end (416), or there are no
+// ranges. Any other error of the other side, and a lost connection, may be gone at the next attempt.
+bool refuses_to_resume(const std::string& program, const Ended& ended, bool grown) {
+  if (program == "wget") return ended.status == 0 && !grown;  // it takes 416 for the end
+  constexpr int kNoRanges = 33, kBehindTheEnd = 36;
+  return ended.out == "416" || ended.status == kNoRanges || ended.status == kBehindTheEnd;
 }
 
 }  // namespace
 
-void fetch_file(const std::string& address, const std::filesystem::path& file) {
+void fetch_file(const std::string& address, const fs::path& file) {
   if (address.starts_with('-')) throw Error(fmt::format("'{}' is no address", address));
-  const bool resumed = std::filesystem::exists(file) && std::filesystem::file_size(file) > 0;
+  const uintmax_t before = size_of(file);
   std::string program = "curl";
-  int status = run_and_wait({"curl", "--fail", "--location", "--retry", "3", "--continue-at", "-", "--output", file.string(), address});
-  if (status == kNoSuchProgram) {
+  Ended ended = run_and_wait({"curl", "--fail", "--location", "--retry", "3", "--continue-at", "-", "--write-out", "%{http_code}",
+                              "--output", file.string(), address});
+  if (ended.status == kNoSuchProgram) {
     program = "wget";
-    status = run_and_wait({"wget", "--continue", "--output-document=" + file.string(), address});
+    ended = run_and_wait({"wget", "--continue", "--output-document=" + file.string(), address});
   }
-  if (status == kNoSuchProgram)
+  if (ended.status == kNoSuchProgram)
     throw Error("neither curl nor wget is installed: fetch the file by hand and lay it into the weights folder");
-  if (resumed && refuses_to_resume(program, status))
+  if (before > 0 && refuses_to_resume(program, ended, size_of(file) > before))
     throw CannotResume(
-        fmt::format("{} does not go on from where {} ends: {} ended with status {}", address, file.string(), program, status));
-  if (status != 0) {
+        fmt::format("{} does not go on from where {} ends: {} ended with status {}", address, file.string(), program, ended.status));
+  if (ended.status != 0) {
     throw Error(fmt::format("{} could not be fetched: {} ended with status {}. The same command goes on where it stopped", address, program,
-                            status));
+                            ended.status));
   }
 }
 

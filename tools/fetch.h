@@ -14,8 +14,8 @@ class CannotResume : public Error {
 };
 
 // Fetches `address` into `file` with curl, or wget where there is no curl, going on where an earlier attempt stopped; their progress goes
-// to stderr. Throws Error where neither is there or the transfer fails, CannotResume where what an earlier attempt left may be why; what
-// has come is kept in each case.
+// to stderr. Throws Error where neither is there or the transfer fails, CannotResume where what an earlier attempt left is why; what has
+// come is kept in each case.
 void fetch_file(const std::string& address, const std::filesystem::path& file);
 
 }  // namespace lpnsr

@@ -14,8 +14,6 @@
 namespace lpnsr {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr size_t kChartsARow = 3;
 
 // (group, name) of a row -> its sampling steps.
@@ -89,7 +87,7 @@ FigureSheet draw_steps(const FigureFile& figure, const CacheOptions& options) {
 FigureSheet draw_curves(const FigureFile& figure, const CacheOptions& /*options*/) {
   std::map<std::string, std::vector<Series>> charts;
   for (const auto& run : parse_methods(figure.runs)) {
-    if (!fs::is_directory(run.folder)) throw Error(fmt::format("{}: no such run folder", run.folder.string()));
+    check_run_folder(run.folder);
     for (auto& curve : read_metrics(run.folder)) {
       const auto& wanted = figure.curves;
       if (std::find(wanted.begin(), wanted.end(), curve.name) == wanted.end()) continue;

@@ -3,6 +3,7 @@
 
 #include "core/checkpoint.h"
 #include "core/device.h"
+#include "core/files.h"
 #include "core/log.h"
 #include "diffusion/system.h"
 #include "tools/command_line.h"
@@ -48,6 +49,7 @@ int run_forward(const Arguments& arguments) {
   request.set = common.set;
   request.weights_dir = weights_folder(common.weights_dir);
   check_forward(request);
+  make_folder_of(outputs);
   request.inputs = read_safetensors(inputs).tensors;
   request.inputs_origin = inputs;
 

@@ -4,13 +4,11 @@
 #include <exception>
 #include <fcntl.h>
 #include <iostream>
-#include <new>
 #include <span>
 #include <string>
 #include <unistd.h>
 #include <vector>
 
-#include <c10/util/Exception.h>
 #include <fmt/format.h>
 
 #include "core/error.h"
@@ -101,14 +99,8 @@ int run(std::span<char*> words) {
     return dispatch(words);
   } catch (const UsageError& error) {
     return complain(error.what(), 2);
-  } catch (const Error& error) {
-    return complain(error.what(), 1);
-  } catch (const c10::Error& error) {
-    return complain(fmt::format("LibTorch: {}", error.what_without_backtrace()), 1);
-  } catch (const std::bad_alloc&) {
-    return complain("out of memory", 1);
   } catch (const std::exception& error) {
-    return complain(error.what(), 1);
+    return complain(message_of(error), 1);
   }
 }
 

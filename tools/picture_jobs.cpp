@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -56,6 +56,17 @@ std::vector<PictureJob> plan_pictures(const fs::path& input, const fs::path& out
   }
   refuse_overwriting(jobs);
   return jobs;
+}
+
+void PictureFaults::add(const fs::path& picture, const std::exception& error) {
+  const std::string what = message_of(error), name = picture.string();
+  faults_.push_back(what.find(name) == std::string::npos ? name + ": " + what : what);
+}
+
+void PictureFaults::throw_if_any() const {
+  if (faults_.empty()) return;
+  if (pictures_ == 1) throw Error(faults_.front());
+  throw Error(fmt::format("{} of {} pictures could not be {}:\n  {}", faults_.size(), pictures_, done_, fmt::join(faults_, "\n  ")));
 }
 
 }  // namespace lpnsr

@@ -1,5 +1,6 @@
 #pragma once
 // Which pictures a command reads and where their results go.
+#include <exception>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -17,5 +18,20 @@ struct PictureJob {
 // input or another output.
 std::vector<PictureJob> plan_pictures(const std::filesystem::path& input, const std::filesystem::path& output, const std::string& suffix,
                                       const std::string& extension = ".png");
+
+// What went wrong with some of a command's pictures, told together at its end.
+class PictureFaults {
+ public:
+  PictureFaults(std::string done, size_t pictures) : done_(std::move(done)), pictures_(pictures) {}  // done: "restored", "cropped"
+  void add(const std::filesystem::path& picture, const std::exception& error);
+  size_t count() const { return faults_.size(); }
+  // Throws Error: "1 of 3 pictures could not be restored:" and a line for each; of a single picture what went wrong with it alone.
+  void throw_if_any() const;
+
+ private:
+  std::string done_;
+  size_t pictures_;
+  std::vector<std::string> faults_;
+};
 
 }  // namespace lpnsr

@@ -2,6 +2,7 @@
 
 #include "core/device.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "diffusion/system.h"
 #include "eval/comparison.h"
 #include "eval/run_report.h"
@@ -35,6 +36,7 @@ int run_report(const Arguments& arguments) {
   }
   if (output.empty()) throw UsageError("report: --compare needs --output DIR");
   const auto options = read_comparison(compare_file, common.set);
+  make_output_folder(output);  // before hours of scoring
   const auto comparison = compare(options, weights_folder(common.weights_dir), parse_device(common.device));
   write_comparison(comparison, options, output);
   std::cout << markdown_table("method", comparison.columns(), comparison.rows(), true);

@@ -77,13 +77,6 @@ struct ReadAhead {
   std::exception_ptr fault;
 };
 
-// What went wrong with a picture, the picture named.
-std::string fault_of(const PictureJob& job, const std::exception& error) {
-  const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
-  const std::string what = torch_error != nullptr ? torch_error->what_without_backtrace() : error.what(), where = job.input.string();
-  return what.find(where) == std::string::npos ? where + ": " + what : what;
-}
-
 std::string extension_of(const std::string& format) {
   static const std::vector<std::string> known = {"png", "jpg", "webp", "tiff", "bmp", "same"};
   if (std::find(known.begin(), known.end(), format) == known.end()) {
@@ -214,16 +207,14 @@ int run_restore(const Arguments& arguments) {
   for (const auto& folder : {noise_maps, intermediate}) {
     if (!folder.empty()) make_output_folder(folder);
   }
-  for (const auto& job : jobs) {
-    if (job.output.has_parent_path()) make_output_folder(job.output.parent_path());
-  }
+  for (const auto& job : jobs) make_folder_of(job.output);
 
   std::ofstream timings;
   if (!times.empty()) {
     timings.open(times, std::ios::app);
     if (!timings) throw Error(fmt::format("--times {}: cannot be written", times));
   }
-  std::vector<std::string> failures;
+  PictureFaults faults("restored", jobs.size());
   Progress progress("restoring", static_cast<int64_t>(jobs.size()), 0, "pictures");
   // Pictures are read ahead of the networks, so that decoding a large file costs no waiting.
   const auto read = [&](int64_t i) -> ReadAhead {
@@ -246,16 +237,13 @@ int run_restore(const Arguments& arguments) {
     } catch (const UsageError&) {
       throw;
     } catch (const std::exception& error) {
-      if (jobs.size() == 1) throw;
-      failures.push_back(fault_of(job, error));
+      faults.add(job.input, error);
     }
     progress.advance();
   });
   progress.finish();
-  if (failures.empty()) return 0;
-  std::string message = fmt::format("{} of {} pictures could not be restored:", failures.size(), jobs.size());
-  for (const auto& failure : failures) message += "\n  " + failure;
-  throw Error(message);
+  faults.throw_if_any();
+  return 0;
 }
 
 }  // namespace lpnsr

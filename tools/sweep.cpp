@@ -3,6 +3,7 @@
 
 #include <fmt/ranges.h>
 
+#include "core/device.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/log.h"
@@ -99,6 +100,9 @@ int run_sweep(const Arguments& arguments) {
   std::vector<fs::path> files;
   for (const auto& name : names) files.push_back(find_experiment_file(name, "tables", "table"));
   check_names_of_results(files, "table");
+  parse_device(common.device);  // what is impossible is told before days of training
+  parse_precision(common.precision);
+  if (!dry_run) make_output_folder(output);
   std::vector<Training> trainings;
   std::set<fs::path> products;
   for (const auto& file : files) {

@@ -82,8 +82,11 @@ int run_table(const Arguments& arguments) {
   const CacheOptions options{output, weights_folder(common.weights_dir), device_of_share(common.device, share), common.precision,
                              common.threads};
 
+  const auto files = table_files(names);
+  parse_precision(common.precision);  // what is impossible is told before hours of work
+  if (!dry_run) make_output_folder(output);
   std::vector<TableRun> runs;
-  for (const auto& file : table_files(names)) runs.emplace_back(read_table_file(file, common.set), options);
+  for (const auto& file : files) runs.emplace_back(read_table_file(file, common.set), options);
   if (dry_run) {
     nlohmann::json plans = nlohmann::json::array();
     std::string text;
@@ -120,7 +123,6 @@ int run_table(const Arguments& arguments) {
   }
   std::vector<ResultTable> tables;
   nlohmann::json results = nlohmann::json::array();
-  make_output_folder(output);
   for (const auto& run : runs) {
     tables.push_back(run.gather());
     write_table(tables.back(), output);

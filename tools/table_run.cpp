@@ -21,11 +21,6 @@ namespace fs = std::filesystem;
 // The reason why a cell could not be computed, kept for the process that gathers.
 fs::path failure_file(const CachedRun& cell) { return cell.folder() / "failed.txt"; }
 
-std::string fault_text(const std::exception& error) {
-  const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
-  return torch_error != nullptr ? torch_error->what_without_backtrace() : error.what();
-}
-
 std::string indented(const std::string& text) {
   std::string result;
   for (const char c : text) result += c == '\n' ? std::string("\n    ") : std::string(1, c);
@@ -73,7 +68,7 @@ bool compute_cell(const CachedRun& cell, const std::vector<TableColumn>& columns
     try {
       cell.score(*column.metric);
     } catch (const std::exception& error) {
-      faults.push_back(fault_text(error));
+      faults.push_back(message_of(error));
     }
   }
   if (!faults.empty()) throw Error(fmt::format("{}", fmt::join(faults, "\n  ")));
@@ -184,7 +179,7 @@ void TableRun::compute(const Share& share) const {
       fs::remove(failure_file(entry.cell), ignored);
       if (!compute_cell(entry.cell, columns_)) log_info("another process has that cell");
     } catch (const std::exception& error) {
-      const std::string what = fault_text(error);
+      const std::string what = message_of(error);
       log_warning("{}: {}", label(entry), what);
       write_file_atomically(failure_file(entry.cell), what);
     }

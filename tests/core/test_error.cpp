@@ -1,3 +1,7 @@
+#include <filesystem>
+#include <new>
+
+#include <c10/util/Exception.h>
 #include <gmock/gmock.h>
 
 #include "core/error.h"
@@ -15,6 +19,16 @@ TEST(NearestName, FindsMisspellings) {
 TEST(NearestName, IsSilentWhereNothingIsNear) { EXPECT_EQ(nearest_name("colour", {"learning_rate", "batch_size"}), ""); }
 
 TEST(DidYouMean, ReadsAsTheEndOfASentence) { EXPECT_EQ(did_you_mean("stepz", {"steps"}), "; did you mean 'steps'?"); }
+
+TEST(MessageOf, SaysWhatFailedWithoutJargon) {
+  const auto refused = std::make_error_code(std::errc::permission_denied);
+  EXPECT_EQ(message_of(std::filesystem::filesystem_error("cannot rename", "a/b", "c", refused)), "a/b and c: Permission denied");
+  EXPECT_EQ(message_of(std::filesystem::filesystem_error("status", "a/b", refused)), "a/b: Permission denied");
+  EXPECT_EQ(message_of(std::filesystem::filesystem_error("current_path", refused)), "Permission denied");
+  EXPECT_EQ(message_of(std::bad_alloc()), "out of memory");
+  EXPECT_EQ(message_of(c10::Error({"f", "file.cpp", 1}, "shapes differ")), "LibTorch: shapes differ");
+  EXPECT_EQ(message_of(UsageError("as it is")), "as it is");
+}
 
 }  // namespace
 }  // namespace lpnsr

@@ -104,6 +104,25 @@ TEST(WriteFile, SaysWhatIsInTheWay) {
                        AllOf(HasSubstr((folder / "none/a").string()), HasSubstr("there is no folder")));
 }
 
+TEST(PartialFile, TakesItsNameWhenItIsKept) {
+  const TemporaryFolder folder;
+  write_text(folder / "a", "old");
+  {
+    PartialFile dropped(folder / "a");
+    dropped.write([](std::ostream& stream) { stream << "half"; });
+    EXPECT_EQ(read_file(dropped.path()), "half");
+    EXPECT_EQ(read_file(folder / "a"), "old");
+  }
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("a"));
+  PartialFile kept(folder / "a");
+  write_text(kept.path(), "of another program");
+  kept.keep();
+  EXPECT_EQ(read_file(folder / "a"), "of another program");
+  PartialFile late(folder / "b");
+  fs::create_directory(folder / "b");
+  EXPECT_THROW_MESSAGE(late.keep(), Error, HasSubstr((folder / "b").string() + ": cannot be written"));
+}
+
 TEST(WriteFile, LeftoversOfAKilledWriterCanBeRemoved) {
   const TemporaryFolder folder;
   const pid_t child = fork();

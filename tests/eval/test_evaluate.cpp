@@ -48,6 +48,17 @@ TEST(Pairing, FollowsTheNamesOfDataSets) {
   EXPECT_EQ(mixed[0].reference.filename(), "Nikon_050_HR.png");
 }
 
+TEST(Pairing, APictureWithoutAFolderLiesInTheCurrentOne) {
+  const TemporaryFolder both;
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(both.path());
+  write_rgb("a_LR4.png", square(1));
+  write_rgb("a_HR.png", square(2));
+  EXPECT_EQ(find_counterpart("a_LR4.png", ".").filename(), "a_HR.png");
+  EXPECT_EQ(find_counterpart("a_LR4.png", both.path()).filename(), "a_HR.png");
+  std::filesystem::current_path(before);
+}
+
 TEST(Pairing, UnmatchedPicturesAreNamed) {
   const TemporaryFolder restored, hr;
   write_rgb(restored / "lonely.png", square(1));

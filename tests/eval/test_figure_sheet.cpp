@@ -52,7 +52,7 @@ TEST(FigureSheet, LeavesNothingBesideItsFilesHoweverLongTheirNames) {
   EXPECT_TRUE(std::filesystem::is_regular_file(folder / (longest + ".png")));
   std::filesystem::remove(folder / (longest + ".png"));
   std::filesystem::create_directory(folder / (longest + ".png"));  // nothing can be renamed to it
-  EXPECT_ANY_THROW(sheet.write(folder / longest));
+  EXPECT_THROW_MESSAGE(sheet.write(folder / longest), Error, ::testing::HasSubstr(longest + ".png: cannot be written"));
   const std::filesystem::directory_iterator entries(folder.path());
   EXPECT_EQ(std::distance(begin(entries), end(entries)), 2);
 }

@@ -26,6 +26,11 @@ TEST(Psnr, OfAKnownError) {
   EXPECT_NEAR(psnr(image, image, {.protocol = "pyiqa"}), 80.0, 1e-6);
 }
 
+TEST(MetricOptions, AreNamedAsTheyWereWritten) {
+  EXPECT_THROW_MESSAGE(make_metric("psnr:crop=wide", {}), UsageError, ::testing::StartsWith("psnr:crop=wide: crop: "));
+  EXPECT_THROW_MESSAGE(make_metric("ssim", {.psnr_ssim = {"channel=y", "crop=1.5"}}), UsageError, ::testing::StartsWith("--crop=1.5: "));
+}
+
 TEST(Psnr, CropLeavesTheBorderOut) {
   const auto reference = picture(1);
   auto image = reference.clone();

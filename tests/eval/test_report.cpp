@@ -140,10 +140,25 @@ TEST_F(ComparisonTest, MeansAndSpreadOverSeeds) {
   EXPECT_EQ(count_of(html, "<img"), 2u * 4 + 2);
 }
 
+TEST_F(ComparisonTest, BracketsInNamesAreNoPattern) {
+  std::filesystem::create_directories(folder_ / "at [x4]");
+  for (const std::string name : {"good", "bad", "hr", "lr", "noise", "run", "compare.toml"})
+    std::filesystem::rename(folder_ / name, folder_ / "at [x4]" / name);
+  const auto file = folder_ / "at [x4]/compare.toml";
+  EXPECT_EQ(compared(read_comparison(file)).methods[0].seeds.size(), 2u);
+  EXPECT_EQ(compared(read_comparison(file, {"folders=[\"good/seed[2-9]\", \"bad/\"]"})).methods[0].seeds.size(), 1u);
+  std::filesystem::rename(folder_ / "at [x4]/bad", folder_ / "at [x4]/bad[1]");
+  const auto comparison = compared(read_comparison(file, {"folders=[\"good/seed*\", \"bad[1]/\"]"}));
+  EXPECT_EQ(comparison.methods[1].seeds[0].folder.filename(), "bad[1]");
+}
+
 TEST_F(ComparisonTest, WhatDoesNotFitIsNamed) {
   const auto file = folder_ / "compare.toml";
   EXPECT_THROW_MESSAGE(read_comparison(file, {"names=[\"good\"]"}), UsageError, HasSubstr("names has 1 entries and folders 2"));
   EXPECT_THROW_MESSAGE(compared(read_comparison(file, {"folders=[\"good/seed*\", \"worse*\"]"})), UsageError, HasSubstr("worse*"));
+  EXPECT_THROW_MESSAGE(compared(read_comparison(file, {"runs=[\"walk\"]"})), UsageError, HasSubstr("walk: no such run folder"));
+  EXPECT_THROW_MESSAGE(compared(read_comparison(file, {"runs=[\"hr\"]"})), UsageError, HasSubstr("hr: not a run folder"));
+  EXPECT_THROW_MESSAGE(compared(read_comparison(file, {"noise_folders=[\"silence\"]"})), Error, HasSubstr("silence: there is no such"));
   std::filesystem::remove(folder_ / "bad/q.png");
   EXPECT_THROW_MESSAGE(compared(read_comparison(file)), Error, AllOf(HasSubstr("bad"), HasSubstr("q.png")));
 }

@@ -95,6 +95,19 @@ TEST_F(SideBySideTest, MarksAndTestsAndFiles) {
   EXPECT_EQ(json["methods"][0]["interval95"]["psnr"].size(), 2u);
 }
 
+// Pictures that equal their references have an infinite PSNR.
+TEST_F(SideBySideTest, InfiniteScoresThatAreEqualDoNotDiffer) {
+  for (const std::string copy : {"one", "other"}) std::filesystem::copy(folder_ / "hr", folder_ / copy);
+  const std::vector<MethodFolder> truths = {{"one", folder_ / "one"}, {"other", folder_ / "other"}, {"bad", folder_ / "bad"}};
+  const SideBySide comparison(truths, folder_ / "hr", make_metrics({"psnr"}, {}));
+  EXPECT_THAT(comparison.markdown(),
+              AllOf(HasSubstr("other − one = +0.000, p = 1.0000"), HasSubstr("bad − one = -inf, p = -\n"), Not(HasSubstr("nan"))));
+  const auto pairs = comparison.json()["pairs"];
+  EXPECT_EQ(pairs[0]["difference"]["psnr"], 0.0);
+  EXPECT_EQ(pairs[0]["p"]["psnr"], 1.0);
+  EXPECT_EQ(pairs[1]["difference"]["psnr"], "inf");
+}
+
 TEST_F(SideBySideTest, DifferentPicturesAreRefused) {
   std::filesystem::remove(folder_ / "bad/q.png");
   EXPECT_THROW_MESSAGE(SideBySide(methods(), folder_ / "hr", make_metrics({"psnr"}, {})), Error,

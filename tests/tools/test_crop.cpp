@@ -8,7 +8,9 @@
 namespace lpnsr::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class CropCommand : public ::testing::Test {
  protected:
@@ -53,6 +55,16 @@ TEST_F(CropCommand, GoesOnPastADamagedPicture) {
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.err, HasSubstr("1 of 3 pictures could not be cropped"));
   EXPECT_TRUE(std::filesystem::exists(path("out/b.png")));
+  const auto alone = crop("in/0.png", "out");
+  EXPECT_EQ(alone.status, 1);
+  EXPECT_THAT(alone.err, AllOf(HasSubstr("in/0.png: "), Not(HasSubstr("1 of 1"))));
+}
+
+TEST_F(CropCommand, AnImpossibleOutputIsToldOnce) {
+  write_text(path("file"), "");
+  const auto result = crop("in", "file/out");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("cannot be the output folder"), Not(HasSubstr("2 of 2"))));
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ TEST_F(DegradeCommand, OneDamagedPictureStopsNoOther) {
   write_text(folder / "hr/a0.png", "not a picture");
   const auto made = run_program({"degrade", "-i", path("hr"), "-o", path("lr")});
   EXPECT_EQ(made.status, 1);
-  EXPECT_THAT(made.err, HasSubstr("1 of 3 pictures could not be degraded; the first: "));
+  EXPECT_THAT(made.err, HasSubstr("1 of 3 pictures could not be degraded:\n  "));
   EXPECT_THAT(made.err, HasSubstr("a0.png"));
   EXPECT_TRUE(std::filesystem::exists(folder / "lr/a.png"));
   EXPECT_TRUE(std::filesystem::exists(folder / "lr/more/b.png"));
@@ -107,6 +107,25 @@ TEST_F(DegradeCommand, ExplainsAndReports) {
   const std::string page = read_file(folder / "page.html");
   EXPECT_THAT(page, HasSubstr("first.noise: "));
   EXPECT_THAT(page, HasSubstr("first JPEG quality (2)"));
+}
+
+// A run that ends between two pictures, as one that is killed does: its second picture meets a full disk.
+TEST_F(DegradeCommand, ParametersNeverLieBesidePicturesOfAnotherRun) {
+  const auto degraded = [this](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"degrade", "-i", path("hr"), "-o", path("lr"), "--threads", "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_program(words).status;
+  };
+  ASSERT_EQ(degraded({"--seed", "7"}), 0);
+  const std::string before = read_file(folder / "lr/a.png"), lines = read_file(folder / "lr/parameters.jsonl");
+  std::filesystem::remove(folder / "lr/more/b.png");
+  std::filesystem::create_symlink("/dev/full", folder / "lr/more/b.png");
+  // What this run repeats stays true.
+  EXPECT_EQ(degraded({"--parameters", path("lr/parameters.jsonl")}), 1);
+  EXPECT_EQ(read_file(folder / "lr/parameters.jsonl"), lines);
+  EXPECT_EQ(degraded({"--seed", "8"}), 1);
+  EXPECT_NE(read_file(folder / "lr/a.png"), before);
+  EXPECT_EQ(read_file(folder / "lr/parameters.jsonl"), "");
 }
 
 class DataCommand : public DegradeCommand {};

@@ -85,6 +85,13 @@ TEST(Program, MissingFilesAreFailuresOfTheWork) {
   EXPECT_THAT(result.err, AllOf(HasSubstr("/no/such/file.pth"), Not(HasSubstr("terminate"))));
 }
 
+TEST(Program, FaultsOfTheFileSystemAreWorded) {
+  const std::string name(300, 'n');
+  const auto result = run_program({"crop", "-i", name, "-o", "none"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.err, "lpnsr: " + name + ": File name too long\n");
+}
+
 TEST(Program, InfoIsReadableByMachines) {
   const auto result = run_program({"info", "--json", "--threads", "1"});
   ASSERT_EQ(result.status, 0) << result.err;

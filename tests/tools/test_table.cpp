@@ -359,6 +359,22 @@ TEST_F(TableCommand, TwoTablesWhoseResultsHaveOneNameAreRefused) {
   EXPECT_THAT(table({path("mine.toml")}).err, HasSubstr("asked for twice"));
 }
 
+TEST_F(TableCommand, WhatIsImpossibleIsToldBeforeTheWork) {
+  write_text(folder_ / "file", "");
+  for (const std::string command : {"table", "sweep"}) {
+    const auto told = [&](const std::string& output, const std::string& precision) {
+      return run_program(
+          {command, path("mine.toml"), "--output", path(output), "--weights-dir", path("weights"), "--precision", precision});
+    };
+    const auto output = told("file/results", "fp32"), precision = told("results", "fp23");
+    EXPECT_EQ(output.status, 1);
+    EXPECT_EQ(output.err, "lpnsr: " + path("file/results") + ": cannot be the output folder: '" + path("file") + "' is a file\n");
+    EXPECT_EQ(precision.status, 2);
+    EXPECT_THAT(precision.err, ::testing::StartsWith("lpnsr: precision 'fp23'"));
+    EXPECT_FALSE(fs::exists(folder_ / "results"));
+  }
+}
+
 TEST_F(TableCommand, DataCheckSaysWhatIsWrong) {
   EXPECT_EQ(run_program({"data", "check", path("mine.toml")}).out, "Set: 3 pictures, all well\n");
   write_rgb(folder_ / "hr/b.png", torch::zeros({3, 30, 32}));

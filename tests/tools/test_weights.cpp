@@ -1,5 +1,10 @@
+#include <arpa/inet.h>
+#include <cstdlib>
 #include <fcntl.h>
+#include <functional>
 #include <sys/file.h>
+#include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -124,6 +129,81 @@ TEST_F(WeightsCommandTest, FetchTakesNoUnprovenRestForTheFile) {
   const auto result = weights("fetch", {"parameters.npz"});
   ASSERT_EQ(result.status, 0) << result.err;
   EXPECT_EQ(read_file(folder_ / "weights/parameters.npz"), "short");
+}
+
+// Answers each request on a port of this machine with what `answer` makes of its text, then closes the connection.
+class HttpServer {
+ public:
+  explicit HttpServer(std::function<std::string(const std::string&)> answer)
+      : answer_(std::move(answer)), socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    auto* plain = reinterpret_cast<sockaddr*>(&address);
+    if (::bind(socket_, plain, size) != 0 || ::listen(socket_, 8) != 0 || ::getsockname(socket_, plain, &size) != 0)
+      throw std::runtime_error("no server can be started");
+    address_ = fmt::format("http://127.0.0.1:{}/", ntohs(address.sin_port));
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~HttpServer() {
+    ::shutdown(socket_, SHUT_RDWR);
+    thread_.join();
+    ::close(socket_);
+  }
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+  const std::string& address() const { return address_; }
+
+ private:
+  void serve() const {
+    for (int client = 0; (client = ::accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC)) >= 0; ::close(client)) {
+      std::string request;
+      std::array<char, 4096> bytes{};
+      while (request.find("\r\n\r\n") == std::string::npos) {
+        const ssize_t count = ::read(client, bytes.data(), bytes.size());
+        if (count <= 0) break;
+        request.append(bytes.data(), static_cast<size_t>(count));
+      }
+      const std::string text = answer_(request);
+      ::send(client, text.data(), text.size(), MSG_NOSIGNAL);
+    }
+  }
+
+  std::function<std::string(const std::string&)> answer_;
+  int socket_;
+  std::string address_;
+  std::thread thread_;
+};
+
+TEST_F(WeightsCommandTest, FetchKeepsWhatHasComeUnlessTheServerCannotGoOn) {
+  setenv("no_proxy", "127.0.0.1", 1);
+  const std::string whole = "0123456789", all = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n" + whole;
+  const auto fetch_after = [&](const std::string& left, const std::string& answer_to_ranges) {
+    const HttpServer server(
+        [&](const std::string& request) { return request.find("Range:") == std::string::npos ? all : answer_to_ranges; });
+    write_text(folder_ / "registry.toml",
+               "[\"parameters.npz\"]\nwhat = \"arrays\"\nmodule = \"niqe\"\nproject = \"https://example.org\"\n" +
+                   fmt::format("address = \"{}parameters.npz\"\nsha256 = \"{}\"\n", server.address(), sha256(whole)));
+    std::filesystem::remove(folder_ / "weights/parameters.npz");
+    write_text(folder_ / "weights/parameters.npz.partial", left);
+    return weights("fetch", {"parameters.npz"});
+  };
+  const auto kept = [this] { return read_file(folder_ / "weights/parameters.npz.partial"); };
+  const std::string rest = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 5-9/10\r\nContent-Length: 5\r\n\r\n";
+
+  const auto failing = fetch_after("01234", "HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(failing.status, 1);
+  EXPECT_THAT(failing.err, HasSubstr("The same command goes on where it stopped"));
+  EXPECT_EQ(kept(), "01234");
+  EXPECT_EQ(fetch_after("01234", rest + "56").status, 1);  // the connection breaks
+  EXPECT_EQ(kept(), "0123456");
+  EXPECT_EQ(fetch_after("01234", rest + "56789").status, 0);
+  for (const std::string& no : {std::string("HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n"), all}) {
+    const auto anew = fetch_after("damaged, and longer", no);
+    EXPECT_EQ(anew.status, 0) << anew.err;
+    EXPECT_EQ(read_file(folder_ / "weights/parameters.npz"), whole);
+  }
 }
 
 TEST_F(WeightsCommandTest, TwoDoNotFetchTheSameFileAtOnce) {
