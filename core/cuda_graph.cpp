@@ -50,7 +50,7 @@ double distance(at::TensorList a, at::TensorList b) {
 #ifdef LPNSR_CUDA
 namespace {
 
-at::cuda::MempoolId_t pool() {
+auto pool() {
   static const auto id = at::cuda::graph_pool_handle();  // one for all graphs: none of them runs beside another
   return id;
 }

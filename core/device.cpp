@@ -4,10 +4,12 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <fmt/format.h>
 #include <opencv2/core/utility.hpp>
 
 #include "core/error.h"
+#include "core/log.h"
 
 namespace lpnsr {
 
@@ -37,6 +39,17 @@ c10::ScalarType parse_precision(std::string_view text) {
   if (text == "bf16") return c10::kBFloat16;
   if (text == "fp16") return c10::kHalf;
   throw UsageError(fmt::format("precision '{}': must be fp32, bf16 or fp16{}", text, did_you_mean(text, {"fp32", "bf16", "fp16"})));
+}
+
+void warn_of_slow_precision(c10::Device device, c10::ScalarType precision) {
+  if (!device.is_cpu() || precision == c10::kFloat) return;
+  const bool bfloat16 = precision == c10::kBFloat16;
+  // oneDNN's own word; it has no C++ declaration.
+  const auto supported = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow(bfloat16 ? "mkldnn::_is_mkldnn_bf16_supported" : "mkldnn::_is_mkldnn_fp16_supported", "")
+                             .typed<bool()>();
+  if (supported.call()) return;
+  log_warning("this processor has no instructions for {}: --precision fp32 is much faster", bfloat16 ? "bf16" : "fp16");
 }
 
 at::Tensor sent_to(const at::Tensor& tensor, c10::Device device) {

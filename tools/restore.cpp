@@ -182,6 +182,7 @@ int run_restore(const Arguments& arguments) {
   work.intermediate = intermediate;
   const c10::Device device = parse_device(common.device);
   const c10::ScalarType precision = parse_precision(common.precision);
+  warn_of_slow_precision(device, precision);
   auto jobs = plan_pictures(input, output, suffix, extension_of(format));
   if (skip_existing) {
     const size_t planned = jobs.size();

@@ -26,13 +26,13 @@ Placement place(const std::string& device, const TrainingOptions& training) {
   Placement placement;
   placement.device = parse_device(device == "cuda" && settings.count > 1 ? fmt::format("cuda:{}", settings.local_rank) : device);
   placement.ranks = Ranks(settings, placement.device, std::chrono::seconds(training.patience));
-  if (training.cuda_graphs) {
-    if (!placement.device.is_cpu())
-      placement.recorder = cuda_graph_recorder();
-    else
-      log_warning("training.cuda_graphs has no effect on a CPU");
+  if (training.cuda_graphs && !placement.device.is_cpu()) placement.recorder = cuda_graph_recorder();
+  if (settings.rank > 0) {
+    set_log_level(LogLevel::warning);
+    return placement;
   }
-  if (settings.rank > 0) set_log_level(LogLevel::warning);
+  if (training.cuda_graphs && placement.device.is_cpu()) log_warning("training.cuda_graphs has no effect on a CPU");
+  warn_of_slow_precision(placement.device, parse_precision(training.precision));
   return placement;
 }
 

@@ -82,8 +82,8 @@ class TrainingMethod {
   AverageScope averaged() { return AverageScope(*trained().front().network); }
 
  protected:
-  // The random numbers that a part needs, on its device. They come from streams of (experiment seed, name,
-  // iteration), so there is no generator to save.
+  // The random numbers that a part needs, on its device. They come from streams of (experiment seed, name, iteration), so there is no
+  // generator to save.
   virtual std::vector<at::Tensor> draws(const Part& /*part*/, const StepPosition& /*position*/) { return {}; }
   // Iterations of one kind make the same passes.
   virtual int64_t kind(const StepPosition& /*position*/) const { return 0; }

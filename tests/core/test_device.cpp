@@ -34,6 +34,21 @@ TEST(Device, NamesOfPrecisions) {
   EXPECT_THROW_MESSAGE(parse_precision("fp8"), UsageError, HasSubstr("must be fp32, bf16 or fp16"));
 }
 
+TEST(Device, ASlowPrecisionIsTold) {
+  const auto told = [](c10::Device device, c10::ScalarType precision) {
+    ::testing::internal::CaptureStderr();
+    warn_of_slow_precision(device, precision);
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(told(c10::kCPU, c10::kFloat), "");
+  EXPECT_EQ(told(c10::kCUDA, c10::kBFloat16), "");
+  std::ifstream processor("/proc/cpuinfo");
+  const std::string flags{std::istreambuf_iterator<char>(processor), {}};
+  if (flags.find("flags") == std::string::npos) GTEST_SKIP() << "an x86 processor lists what it has";
+  const auto slow = HasSubstr("--precision fp32 is much faster");
+  EXPECT_THAT(told(c10::kCPU, c10::kBFloat16), (flags.find("avx512bw") != std::string::npos) ? ::testing::Matcher<std::string>("") : slow);
+}
+
 TEST(Device, Threads) {
   const int before = at::get_num_threads();
   set_threads(0);
