@@ -41,15 +41,20 @@ c10::ScalarType parse_precision(std::string_view text) {
   throw UsageError(fmt::format("precision '{}': must be fp32, bf16 or fp16{}", text, did_you_mean(text, {"fp32", "bf16", "fp16"})));
 }
 
-void warn_of_slow_precision(c10::Device device, c10::ScalarType precision) {
-  if (!device.is_cpu() || precision == c10::kFloat) return;
-  const bool bfloat16 = precision == c10::kBFloat16;
+c10::ScalarType usable_precision(c10::Device device, c10::ScalarType precision) {
+  if (!device.is_cpu() || precision == c10::kFloat) return precision;
   // oneDNN's own word; it has no C++ declaration.
-  const auto supported = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow(bfloat16 ? "mkldnn::_is_mkldnn_bf16_supported" : "mkldnn::_is_mkldnn_fp16_supported", "")
-                             .typed<bool()>();
-  if (supported.call()) return;
-  log_warning("this processor has no instructions for {}: --precision fp32 is much faster", bfloat16 ? "bf16" : "fp16");
+  const auto has_instructions =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow(precision == c10::kBFloat16 ? "mkldnn::_is_mkldnn_bf16_supported" : "mkldnn::_is_mkldnn_fp16_supported", "")
+          .typed<bool()>();
+  return has_instructions.call() ? precision : c10::kFloat;
+}
+
+void tell_of_precision(c10::Device device, c10::ScalarType precision) {
+  if (usable_precision(device, precision) == precision) return;
+  log_warning("this processor has no instructions for {}: fp32 takes its place, which is faster here",
+              precision == c10::kBFloat16 ? "bf16" : "fp16");
 }
 
 at::Tensor sent_to(const at::Tensor& tensor, c10::Device device) {

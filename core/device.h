@@ -13,8 +13,9 @@ namespace lpnsr {
 c10::Device parse_device(std::string_view text);
 // "fp32", "bf16" or "fp16".
 c10::ScalarType parse_precision(std::string_view text);
-// Says so where the device is a processor without instructions for the type: float32 is several times as fast there.
-void warn_of_slow_precision(c10::Device device, c10::ScalarType precision);
+// `precision`, or float32 on a processor without instructions for it: many times as fast there, and more exact.
+c10::ScalarType usable_precision(c10::Device device, c10::ScalarType precision);
+void tell_of_precision(c10::Device device, c10::ScalarType precision);  // where that is float32 in its place
 // A copy on a GPU from pinned memory, which is not waited for; a tensor that is there already, and any on the CPU, as it is.
 at::Tensor sent_to(const at::Tensor& tensor, c10::Device device);
 // 0 leaves LibTorch's choice (all cores).

@@ -31,7 +31,9 @@ struct Way {
   bool plain;
 };
 
-Way parse_way(const std::string& name) { return {name == "plain" ? torch::kFloat : parse_precision(name), name == "plain"}; }
+Way parse_way(const std::string& name) {
+  return {name == "plain" ? torch::kFloat : usable_precision(c10::kCPU, parse_precision(name)), name == "plain"};
+}
 
 at::Tensor noise(at::IntArrayRef shape, uint64_t seed = 1) {
   return torch::randn(shape, make_generator(seed), at::TensorOptions(torch::kFloat32));
@@ -205,6 +207,7 @@ Contest run_contest(const std::string& name, const std::string& experiment, cons
   const auto pieces = pieces_of(name, experiment);
   for (const auto& piece : pieces) add(piece.part, piece.part, "fp32");
   add("lpnsr float32", name, "fp32");
+  tell_of_precision(c10::kCPU, c10::kBFloat16);
   add("lpnsr bfloat16", name, "bf16");
   add("plain float32", name, "plain");
   auto timings = time_in_turn(contenders, options.rounds);

@@ -45,7 +45,8 @@ int run_figure(const Arguments& arguments) {
   check_names_of_results(files, "figure");
 
   make_output_folder(output);
-  const AutocastScope autocast(parse_device(common.device), parse_precision(common.precision));
+  const c10::Device device = parse_device(common.device);
+  const AutocastScope autocast(device, usable_precision(device, parse_precision(common.precision)));
   nlohmann::json written = nlohmann::json::array();
   for (const auto& figure : figures) {
     const auto file = std::filesystem::path(output) / figure.path.stem();

@@ -181,8 +181,8 @@ int run_restore(const Arguments& arguments) {
   work.noise_maps = noise_maps;
   work.intermediate = intermediate;
   const c10::Device device = parse_device(common.device);
-  const c10::ScalarType precision = parse_precision(common.precision);
-  warn_of_slow_precision(device, precision);
+  const c10::ScalarType asked = parse_precision(common.precision), precision = usable_precision(device, asked);
+  tell_of_precision(device, asked);
   auto jobs = plan_pictures(input, output, suffix, extension_of(format));
   if (skip_existing) {
     const size_t planned = jobs.size();

@@ -32,7 +32,7 @@ Placement place(const std::string& device, const TrainingOptions& training) {
     return placement;
   }
   if (training.cuda_graphs && placement.device.is_cpu()) log_warning("training.cuda_graphs has no effect on a CPU");
-  warn_of_slow_precision(placement.device, parse_precision(training.precision));
+  tell_of_precision(placement.device, parse_precision(training.precision));
   return placement;
 }
 
@@ -58,6 +58,7 @@ int dry_run(const Experiment& experiment, const std::filesystem::path& weights, 
       missing.emplace_back(error.what());
     }
   }
+  tell_of_precision(device, parse_precision(experiment.training.precision));  // what is counted is what is computed here
   TrainingPlan plan = plan_training(experiment, weights, device, processes);
   plan.missing.insert(plan.missing.end(), missing.begin(), missing.end());
   return print_plan(plan, experiment, processes, json);

@@ -1,7 +1,6 @@
 #include "trainers/autoencoder_trainer.h"
 
 #include "core/autocast.h"
-#include "core/device.h"
 #include "core/random.h"
 #include "losses/l1.h"
 
@@ -11,7 +10,7 @@ AutoencoderTrainer::AutoencoderTrainer(const Experiment& experiment, Autoencoder
                                        const Placement& placement)
     : experiment_(experiment),
       device_(placement.device),
-      precision_(parse_precision(experiment.training.precision)),
+      precision_(experiment.training.computed_in(placement.device)),
       ranks_(placement.ranks),
       autoencoder_(std::move(autoencoder)),
       lpips_(std::move(lpips)),

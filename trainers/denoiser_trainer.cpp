@@ -15,7 +15,7 @@ DenoiserTrainer::DenoiserTrainer(const Experiment& experiment, SwinUNet denoiser
     : TrainingMethod(placement.recorder),
       experiment_(experiment),
       device_(placement.device),
-      precision_(parse_precision(experiment.training.precision)),
+      precision_(experiment.training.computed_in(placement.device)),
       process_(make_schedule(experiment.system.schedule)),
       denoiser_(std::move(denoiser)),
       autoencoder_(std::move(autoencoder)),

@@ -1,5 +1,7 @@
 #include "trainers/experiment.h"
 
+#include "core/device.h"
+
 namespace lpnsr {
 
 void OptimizerOptions::fields(FieldVisitor& v) {
@@ -42,6 +44,8 @@ void DistillationOptions::fields(FieldVisitor& v) {
   v.boolean("normalise", normalise, "RSD: the student's loss over mean |teacher - prediction| of each picture");
   v.choice("features", features, {"encoder", "middle"}, "RSD: what the discriminator's head sees of the fake network");
 }
+
+c10::ScalarType TrainingOptions::computed_in(c10::Device device) const { return usable_precision(device, parse_precision(precision)); }
 
 void TrainingOptions::fields(FieldVisitor& v) {
   v.integer("iterations", iterations, Range{1}, "length of the run, the discriminator's iterations counted in");

@@ -5,6 +5,9 @@
 #include <string>
 #include <vector>
 
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
 #include "core/config.h"
 #include "degradation/options.h"
 #include "diffusion/restorer.h"
@@ -82,6 +85,8 @@ struct TrainingOptions {
   int64_t keep_checkpoints = 2;
   int64_t sample_every = 5000;
   int64_t sample_pictures = 4;
+  // `precision`, or float32 where the device does not compute in it (usable_precision).
+  c10::ScalarType computed_in(c10::Device device) const;
   void fields(FieldVisitor& v);
 };
 

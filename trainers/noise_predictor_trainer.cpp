@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "core/autocast.h"
-#include "core/device.h"
 #include "core/random.h"
 #include "losses/l1.h"
 #include "trainers/latents.h"
@@ -26,7 +25,7 @@ NoisePredictorTrainer::NoisePredictorTrainer(const Experiment& experiment, Netwo
     : TrainingMethod(placement.recorder),
       experiment_(experiment),
       device_(placement.device),
-      precision_(parse_precision(experiment.training.precision)),
+      precision_(experiment.training.computed_in(placement.device)),
       networks_(std::move(networks)),
       chain_(ResidualShift(make_schedule(experiment.system.schedule)), networks_.denoiser, networks_.predictor,
              training_chain(experiment.system.sampling)),

@@ -35,7 +35,7 @@ RsdTrainer::RsdTrainer(const Experiment& experiment, Networks networks, Perceptu
     : TrainingMethod(placement.recorder),
       experiment_(experiment),
       device_(placement.device),
-      precision_(parse_precision(experiment.training.precision)),
+      precision_(experiment.training.computed_in(placement.device)),
       networks_(std::move(networks)),
       lpips_(std::move(lpips)),
       process_(make_schedule(experiment.system.schedule)) {

@@ -1,7 +1,6 @@
 #include "trainers/sinsr_trainer.h"
 
 #include "core/autocast.h"
-#include "core/device.h"
 #include "core/random.h"
 #include "losses/distillation.h"
 #include "trainers/latents.h"
@@ -12,7 +11,7 @@ SinSRTrainer::SinSRTrainer(const Experiment& experiment, Networks networks, cons
     : TrainingMethod(placement.recorder),
       experiment_(experiment),
       device_(placement.device),
-      precision_(parse_precision(experiment.training.precision)),
+      precision_(experiment.training.computed_in(placement.device)),
       networks_(std::move(networks)),
       process_(make_schedule(experiment.system.schedule)) {
   freeze(*networks_.teacher);

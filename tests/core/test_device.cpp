@@ -34,19 +34,25 @@ TEST(Device, NamesOfPrecisions) {
   EXPECT_THROW_MESSAGE(parse_precision("fp8"), UsageError, HasSubstr("must be fp32, bf16 or fp16"));
 }
 
-TEST(Device, ASlowPrecisionIsTold) {
+TEST(Device, AProcessorWithoutInstructionsForAPrecisionComputesInFloat32) {
   const auto told = [](c10::Device device, c10::ScalarType precision) {
     ::testing::internal::CaptureStderr();
-    warn_of_slow_precision(device, precision);
+    tell_of_precision(device, precision);
     return ::testing::internal::GetCapturedStderr();
   };
-  EXPECT_EQ(told(c10::kCPU, c10::kFloat), "");
-  EXPECT_EQ(told(c10::kCUDA, c10::kBFloat16), "");
+  EXPECT_EQ(usable_precision(c10::kCPU, c10::kFloat), c10::kFloat);
+  EXPECT_EQ(usable_precision(c10::kCUDA, c10::kBFloat16), c10::kBFloat16);
+  EXPECT_EQ(told(c10::kCPU, c10::kFloat) + told(c10::kCUDA, c10::kHalf), "");
   std::ifstream processor("/proc/cpuinfo");
   const std::string flags{std::istreambuf_iterator<char>(processor), {}};
   if (flags.find("flags") == std::string::npos) GTEST_SKIP() << "an x86 processor lists what it has";
-  const auto slow = HasSubstr("--precision fp32 is much faster");
-  EXPECT_THAT(told(c10::kCPU, c10::kBFloat16), (flags.find("avx512bw") != std::string::npos) ? ::testing::Matcher<std::string>("") : slow);
+  if (flags.find("avx512bw") != std::string::npos) {
+    EXPECT_EQ(usable_precision(c10::kCPU, c10::kBFloat16), c10::kBFloat16);
+    EXPECT_EQ(told(c10::kCPU, c10::kBFloat16), "");
+  } else {
+    EXPECT_EQ(usable_precision(c10::kCPU, c10::kBFloat16), c10::kFloat);
+    EXPECT_THAT(told(c10::kCPU, c10::kBFloat16), HasSubstr("no instructions for bf16: fp32 takes its place"));
+  }
 }
 
 TEST(Device, Threads) {
