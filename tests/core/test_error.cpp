@@ -20,6 +20,9 @@ TEST(NearestName, IsSilentWhereNothingIsNear) { EXPECT_EQ(nearest_name("colour",
 
 TEST(DidYouMean, ReadsAsTheEndOfASentence) { EXPECT_EQ(did_you_mean("stepz", {"steps"}), "; did you mean 'steps'?"); }
 
+// A name that is known is refused for something else.
+TEST(DidYouMean, IsNotAskedOfTheNameItself) { EXPECT_EQ(did_you_mean("steps", {"steps", "step"}), ""); }
+
 TEST(MessageOf, SaysWhatFailedWithoutJargon) {
   const auto refused = std::make_error_code(std::errc::permission_denied);
   EXPECT_EQ(message_of(std::filesystem::filesystem_error("cannot rename", "a/b", "c", refused)), "a/b and c: Permission denied");
