@@ -52,10 +52,11 @@ FieldList fields_of(Options& options) {
   return [&options](FieldVisitor& visitor) { options.fields(visitor); };
 }
 
+inline constexpr std::string_view kSetOption = "--set ";
+
 // Reads `path` (and, before it, the file or files that it `extends`, relative to it, later ones winning), then applies `overrides`
 // ("section.key=value", the value in TOML syntax or a bare word). Throws UsageError that lists every fault with file, line, key and what
 // would be right; before an override it says how people write one.
-inline constexpr std::string_view kSetOption = "--set ";
 void read_config(const FieldList& fields, const std::filesystem::path& path, const std::vector<std::string>& overrides = {},
                  std::string_view override_option = kSetOption);
 void read_config_text(const FieldList& fields, std::string_view toml, std::string_view origin,

@@ -59,9 +59,14 @@ Scalars GraphedStep::record(Graph& graph, const std::vector<at::Tensor>& inputs,
   } catch (const c10::Error& error) {
     if (!computed) throw;
     log_warning("no CUDA graph could be recorded of an iteration, training goes on without: {}", error.what_without_backtrace());
-    graph = {.kind = graph.kind, .inputs = graph.inputs, .stage = Stage::refused};
+    graph = refused(graph);
   }
   return *computed;
+}
+
+// Without the memory of what was recorded.
+GraphedStep::Graph GraphedStep::refused(const Graph& graph) {
+  return {.kind = graph.kind, .inputs = graph.inputs, .stage = Stage::refused};
 }
 
 Scalars GraphedStep::compare(Graph& graph, const std::vector<at::Tensor>& inputs, const Passes& passes) const {
@@ -74,7 +79,7 @@ Scalars GraphedStep::compare(Graph& graph, const std::vector<at::Tensor>& inputs
   put_back(before, networks);
   const auto refuse = [&](const char* why) {
     log_warning("{}, training goes on without", why);
-    graph = {.kind = graph.kind, .inputs = graph.inputs, .stage = Stage::refused};
+    graph = refused(graph);
   };
   Scalars computed;
   try {

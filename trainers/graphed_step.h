@@ -38,6 +38,7 @@ class GraphedStep {
   };
   Scalars record(Graph& graph, const std::vector<at::Tensor>& inputs, const Passes& passes) const;
   Scalars compare(Graph& graph, const std::vector<at::Tensor>& inputs, const Passes& passes) const;
+  static Graph refused(const Graph& graph);
   int64_t updates() const;
 
   GraphRecorder recorder_;
